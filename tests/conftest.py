@@ -1,0 +1,84 @@
+"""What holds for every test: random order, a zone that is not UTC, bounded or full counts, figures at the end."""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+LONG = os.environ.get("FHIRMEDIA_LONG") == "1"
+"""`scripts/test --long`: full counts."""
+
+settings.register_profile(
+    "short", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.register_profile("long", settings.get_profile("short"), max_examples=2_000)
+settings.load_profile("long" if LONG else "short")
+
+# POSIX form: needs no zone files on the machine. Whoever reads the machine's zone by mistake is off by 5 h 45 min.
+os.environ["TZ"] = "<+0545>-05:45"
+time.tzset()
+
+
+def filesystem_of(folder: Path) -> str:
+    """The type of the filesystem a folder lies on, as the kernel names it."""
+    best, kind = "", ""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _device, place, type_name, *_ = line.split()
+        inside = folder.is_relative_to(place)
+        if inside and len(place) >= len(best):
+            best, kind = place, type_name
+    return kind
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Allow data folders in memory where the tests' folders are in memory, and nowhere else."""
+    place = Path(config.getoption("basetemp", None) or tempfile.gettempdir()).resolve()
+    if filesystem_of(place) == "tmpfs":
+        os.environ["FHIRMEDIA_ALLOW_VOLATILE_STORAGE"] = "1"
+
+
+def pytest_report_header() -> list[str]:
+    """Say what is unusual about this run."""
+    said = ["full counts (--long)" if LONG else "short counts; scripts/test --long runs the full ones"]
+    if os.environ.get("FHIRMEDIA_ALLOW_VOLATILE_STORAGE") == "1":
+        said.append("test folders are in memory: FHIRMEDIA_ALLOW_VOLATILE_STORAGE is set for the tests")
+    return said
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long tests to --long."""
+    if LONG:
+        return
+    kept = [item for item in items if item.get_closest_marker("long") is None]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print every figure a test gave to `record_property`."""
+    rows = [
+        (report.nodeid.rpartition("::")[2], name, value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, value in report.user_properties
+    ]
+    if rows:
+        terminalreporter.section("figures")
+        for test, name, value in sorted(rows, key=str):
+            terminalreporter.write_line(f"{test}: {name} = {value}")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Asynchronous tests run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture
+def full_counts() -> bool:
+    """Whether full counts are asked for."""
+    return LONG
