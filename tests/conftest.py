@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 LONG = os.environ.get("FHIRMEDIA_LONG") == "1"
 """`scripts/test --long`: full counts."""
@@ -15,6 +15,14 @@ settings.register_profile(
     "short", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.register_profile("long", settings.get_profile("short"), max_examples=2_000)
+settings.register_profile(
+    "mutants",
+    settings.get_profile("short"),
+    max_examples=60,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+)
 settings.load_profile("long" if LONG else "short")
 
 # POSIX form: needs no zone files on the machine. Whoever reads the machine's zone by mistake is off by 5 h 45 min.

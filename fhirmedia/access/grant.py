@@ -1,0 +1,189 @@
+"""Grant: what one Caller may touch, asked before an act, as part of every search, and again of every record.
+
+    allow(action, record) =  some rule has the action and the type, and its rows hold        (rules unite)
+                         and every restriction holds                                         (restrictions intersect)
+
+Rows and restrictions are Queries over facts. They are compiled here to closures; engines compile the same Queries.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import InitVar, dataclass, field
+from typing import Literal, assert_never
+
+from fhirmedia.access.fact_rules import FactRule, compile_rule
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Facts, Key
+from fhirmedia.r4.query import (
+    EVERYTHING,
+    NOTHING,
+    All,
+    Any,
+    Chain,
+    FactHas,
+    FactIn,
+    FactToken,
+    Has,
+    InCompartment,
+    Match,
+    Missing,
+    Not,
+    OfType,
+    Query,
+    Text,
+)
+
+Action = Literal["create", "read", "update", "delete", "search"]
+
+ACTIONS: tuple[Action, ...] = ("create", "read", "update", "delete", "search")
+
+_SEAL = object()
+
+
+@dataclass(frozen=True, slots=True)
+class NarrowedQuery:
+    """A Query with the Caller's limits built in. Only `Grant.narrow` makes one; anything else raises INTERNAL."""
+
+    query: Query
+    seal: InitVar[object]
+
+    def __post_init__(self, seal: object) -> None:
+        if seal is not _SEAL:
+            raise Failure(Category.INTERNAL, "A search was not narrowed.")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """These actions on these types, for the records whose facts satisfy `rows`."""
+
+    actions: frozenset[Action]
+    types: frozenset[str]
+    rows: Query
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Rules unite, restrictions intersect; without rules: nothing.
+
+    Rows and restrictions are made of All, Any, Not, OfType, FactIn, FactHas and FactToken; any other node raises
+    INTERNAL when the Grant is made.
+    """
+
+    rules: tuple[Rule, ...]
+    restrictions: tuple[Query, ...] = ()
+    _compiled: tuple[FactRule, ...] = field(init=False, repr=False, compare=False)
+    _limits: tuple[FactRule, ...] = field(init=False, repr=False, compare=False)
+    _reaches: dict[tuple[frozenset[str], tuple[Action, ...]], Query] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_compiled", tuple(compile_rule(rule.rows) for rule in self.rules))
+        object.__setattr__(self, "_limits", tuple(compile_rule(limit) for limit in self.restrictions))
+        object.__setattr__(self, "_reaches", {})
+
+    def may(self, action: Action, type: str) -> bool:
+        """Whether some rule names this action on this type; which records it reaches is asked by `admits`."""
+        return any(action in rule.actions and type in rule.types for rule in self.rules)
+
+    def require(self, action: Action, type: str) -> None:
+        """Raise Failure FORBIDDEN unless `may`."""
+        if not self.may(action, type):
+            raise Failure(Category.FORBIDDEN, f"The token does not allow {action} on {type}.")
+
+    def admits(self, action: Action, key: Key, facts: Facts) -> bool:
+        """Whether this act on this record is allowed. Microseconds; call it for every record that leaves or enters."""
+        for rule, holds in zip(self.rules, self._compiled, strict=True):
+            if action in rule.actions and key.type in rule.types and holds(key, facts):
+                return all(limit(key, facts) for limit in self._limits)
+        return False
+
+    def rows(self, action: Action, type: str) -> Query:
+        """Which records of the type the action reaches, restrictions included."""
+        reached = tuple(rule.rows for rule in self.rules if action in rule.actions and type in rule.types)
+        return _all((_any(reached), *self.restrictions))
+
+    def listable(self, types: Iterable[str]) -> frozenset[str]:
+        """Those of the types whose records a search may list: read and search are both allowed."""
+        return frozenset(each for each in types if self.may("search", each) and self.may("read", each))
+
+    def narrow(self, query: Query, *, types: Collection[str]) -> NarrowedQuery:
+        """The query cut to records of these types that the Caller may both read and search.
+
+        Every query inside it (Chain, Has) is cut to the records the Caller may search of the types it names. Raises
+        Failure FORBIDDEN if one of the types may not be listed, or an inner query names a type that may not be
+        searched; INTERNAL for an inner query that names no type.
+        """
+        for each in sorted(types):
+            self.require("search", each)
+            self.require("read", each)
+        reach = self._reach(frozenset(types), ("read", "search"))
+        return NarrowedQuery(_all((reach, self._inside(query))), _SEAL)
+
+    def _reach(self, types: frozenset[str], actions: tuple[Action, ...]) -> Query:
+        """Records of these types that every one of the actions reaches; types with equal rows share a branch."""
+        known = self._reaches.get((types, actions))
+        if known is not None:
+            return known
+        alike: dict[Query, set[str]] = {}
+        for each in sorted(types):
+            alike.setdefault(_all(self.rows(action, each) for action in actions), set()).add(each)
+        reach = _any(_all((OfType(frozenset(group)), rows)) for rows, group in alike.items())
+        self._reaches[types, actions] = reach
+        return reach
+
+    def _inside(self, query: Query) -> Query:
+        match query:
+            case All(parts):
+                return All(tuple(self._inside(part) for part in parts))
+            case Any(parts):
+                return Any(tuple(self._inside(part) for part in parts))
+            case Not(part):
+                return Not(self._inside(part))
+            case Chain(parameter, target):
+                return Chain(parameter, self._inner(target))
+            case Has(parameter, source):
+                return Has(parameter, self._inner(source))
+            case Match() | Missing() | OfType() | InCompartment() | Text() | FactIn() | FactHas() | FactToken():
+                return query
+        assert_never(query)
+
+    def _inner(self, query: Query) -> Query:
+        types = types_named(query)
+        if types is None:
+            raise Failure(Category.INTERNAL, "An inner query names no type.")
+        for each in sorted(types):
+            self.require("search", each)
+        return _all((self._reach(types, ("search",)), self._inside(query)))
+
+
+def types_named(query: Query) -> frozenset[str] | None:
+    """The types a query can select by its OfType nodes; None if it does not bound them."""
+    match query:
+        case OfType(types):
+            return types
+        case All(parts):
+            bounds = [bound for part in parts if (bound := types_named(part)) is not None]
+            return frozenset.intersection(*bounds) if bounds else None
+        case Any(parts):
+            each = [types_named(part) for part in parts]
+            known = [bound for bound in each if bound is not None]
+            return frozenset().union(*known) if len(known) == len(each) else None
+        case _:
+            return None
+
+
+def _all(parts: Iterable[Query]) -> Query:
+    """All of the parts, flat and without repetition."""
+    flat: list[Query] = []
+    for part in parts:
+        flat.extend(part.parts if isinstance(part, All) else (part,))
+    if NOTHING in flat:
+        return NOTHING
+    unique = tuple(dict.fromkeys(flat))
+    return unique[0] if len(unique) == 1 else All(unique)
+
+
+def _any(parts: Iterable[Query]) -> Query:
+    """Any of the parts, without repetition."""
+    unique = tuple(dict.fromkeys(parts))
+    if EVERYTHING in unique:
+        return EVERYTHING
+    return unique[0] if len(unique) == 1 else Any(unique)

@@ -1,0 +1,155 @@
+"""The composition root: settings become stores, stores a Custodian, the Custodian routes. Nothing is built elsewhere."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from fhirmedia import __version__
+from fhirmedia.access.policy import scope_parser
+from fhirmedia.backends.chained_table import ChangeChain
+from fhirmedia.backends.disclosures_sql import DisclosureLogSql
+from fhirmedia.backends.folder import Folder
+from fhirmedia.backends.index_rows import IndexWriter
+from fhirmedia.backends.index_sql import SqlSearchIndex
+from fhirmedia.backends.objects_files import FileObjectStore
+from fhirmedia.backends.records_sql import SqliteRecordStore
+from fhirmedia.backends.records_transaction import TransactionParts
+from fhirmedia.core.clock import Clock, system_clock
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.settings import Settings
+from fhirmedia.custody.checkpoints import Checkpoints
+from fhirmedia.custody.cursors import CursorSeal, load_cursor_keys
+from fhirmedia.custody.custodian import Custodian, Stores
+from fhirmedia.custody.intake import Intake
+from fhirmedia.interactions.archive import Archive
+from fhirmedia.issuer.jose import sign_bytes
+from fhirmedia.issuer.minting import demo_row, ensure_key, is_demo
+from fhirmedia.issuer.trusted import TrustedIssuers, load_issuers
+from fhirmedia.ports.disclosures import Witness
+from fhirmedia.r4.extract import Extractor
+from fhirmedia.r4.registry import Registry, load_registry
+from fhirmedia.web.callers import Callers
+from fhirmedia.web.envelope import Envelope
+from fhirmedia.web.errors import answer_crash, answer_failure, answer_http_exception
+from fhirmedia.web.fhir_routes import FhirRoutes
+from fhirmedia.web.health import Health, health_routes
+from fhirmedia.web.metrics import Metrics
+from fhirmedia.web.unauthenticated import UnauthenticatedCount
+
+DISK_BROKEN_EXIT = 70
+CHECKPOINT_TYPE = "fhirmedia-checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """An Archive on an open folder, and what has to be closed after it."""
+
+    archive: Archive
+    close: Callable[[], object]
+
+
+def base_url_of(settings: Settings, folder: Folder, *, port: int) -> str:
+    """The FHIR base. Raises Failure INVALID where no public address is set and the folder is no demo."""
+    if settings.public_url is not None:
+        return settings.public_url + "/fhir"
+    if is_demo(folder.path):
+        return f"http://127.0.0.1:{port}/fhir"
+    raise Failure(Category.INVALID, "FHIRMEDIA_PUBLIC_URL must say which address clients use, as https://….")
+
+
+def trusted_issuers(settings: Settings, folder: Folder, registry: Registry, *, base_url: str) -> TrustedIssuers:
+    """Whose tokens are accepted. Raises Failure INVALID where there is nobody, with how to change that."""
+    parse = scope_parser(registry)
+    own = [demo_row(folder.path, audience=base_url)] if is_demo(folder.path) else []
+    if settings.trusted_issuers is not None:
+        return load_issuers(settings.trusted_issuers, audience=base_url, parse=parse, more=own)
+    if own:
+        return TrustedIssuers(own, parse=parse)
+    raise Failure(
+        Category.INVALID,
+        "No token would be accepted: set FHIRMEDIA_TRUSTED_ISSUERS to a file of issuers (the README shows one), or try "
+        "`fhirmedia demo`.",
+    )
+
+
+def open_house(
+    folder: Folder, settings: Settings, *, base_url: str, clock: Clock = system_clock
+) -> House:
+    """Everything an interaction needs, on this folder. The folder is held open beside other processes."""
+    registry = load_registry()
+    zone = ZoneInfo(settings.timezone)
+    extractor = Extractor(registry, base_url=base_url, zone=zone)
+    held = folder.hold(alone=False)
+    objects = FileObjectStore(folder.path, on_broken=_end_process)
+    records = SqliteRecordStore(
+        folder.records,
+        lock_file=folder.write_lock,
+        parts=TransactionParts(IndexWriter(), ChangeChain()),
+        clock=clock,
+        on_broken=_end_process,
+    )
+    index = SqlSearchIndex(folder.records)
+    disclosures = DisclosureLogSql(folder.audit, witness=witness_of(folder, clock), on_broken=_end_process)
+    stores = Stores(records, objects, index, disclosures, views={})
+    custodian = Custodian(
+        stores,
+        registry=registry,
+        intake=Intake(registry, extractor, base_url=base_url),
+        seal=CursorSeal(load_cursor_keys(folder.keys), clock=clock),
+        clock=clock,
+    )
+
+    async def close() -> None:
+        await custodian.close()
+        held.close()
+
+    return House(Archive(custodian, registry, settings, base_url, zone, clock), close)
+
+
+def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock = system_clock) -> ASGIApp:
+    """The ASGI application of one worker."""
+    house = open_house(folder, settings, base_url=base_url, clock=clock)
+    archive = house.archive
+    issuers = trusted_issuers(settings, folder, archive.registry, base_url=base_url)
+    refused = UnauthenticatedCount(archive.custodian)
+    metrics = Metrics()
+    health = Health(folder.path)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        issuers.warm(clock() // 1000)
+        counting = asyncio.create_task(refused.run())
+        health.started()
+        yield
+        counting.cancel()
+        with suppress(asyncio.CancelledError):
+            await counting
+        await refused.flush()
+        await house.close()
+
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False)
+    app.add_exception_handler(Failure, answer_failure)
+    app.add_exception_handler(HTTPException, answer_http_exception)
+    app.add_exception_handler(Exception, answer_crash)
+    fhir = FhirRoutes(archive, Callers(issuers, refused, clock=clock), version=__version__)
+    app.router.routes.extend([*fhir.routes(), *health_routes(health, metrics)])
+    return Envelope(app, metrics)
+
+
+def witness_of(folder: Folder, clock: Clock) -> Witness:
+    """Signs where the audit logs of a folder end, with a key used for nothing else."""
+    key = ensure_key(folder.keys / "audit.pem", algorithm="ES384")
+    return Checkpoints(folder.audit / "checkpoints.jsonl", sign=lambda statement: sign_bytes(statement, key, typ=CHECKPOINT_TYPE), clock=clock)
+
+
+def _end_process() -> None:
+    """A sync failed: nothing this process believes about its files can be trusted, so it ends and starts anew."""
+    os.write(2, b"fhirmedia: the storage failed to make data durable; the process ends and has to be started again\n")
+    os._exit(DISK_BROKEN_EXIT)

@@ -1,0 +1,281 @@
+"""The small index behind the audit logs, from which AuditEvents are found; it can be thrown away and made again."""
+
+import asyncio
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.backends.audit_conditions import AUDIT_EVENT, Condition, condition_of
+from fhirmedia.backends.sqlite import failure_of
+from fhirmedia.core.audit_chain import ChainedRow
+from fhirmedia.core.disclosure import Disclosure, decode_disclosure
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Facts, Key, Record
+from fhirmedia.ports.disclosures import ChainedLog
+from fhirmedia.ports.index import Hits, Page, Position
+from fhirmedia.r4.audit_event import audit_events
+from fhirmedia.r4.audit_shares import PATIENT, EventId, Share, parse_event_id, shares
+from fhirmedia.r4.query import SortKey
+
+Logs = Callable[[], Sequence[ChainedLog]]
+"""Lists every log there is at present."""
+
+_FORM = 1
+_TABLES = (
+    "CREATE TABLE indexed (log_id TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT",
+    """CREATE TABLE event (
+        id INTEGER PRIMARY KEY, log_id TEXT NOT NULL, sequence INTEGER NOT NULL, number INTEGER NOT NULL,
+        at INTEGER NOT NULL, interaction TEXT NOT NULL, outcome TEXT NOT NULL, subject TEXT NOT NULL,
+        client TEXT NOT NULL, user TEXT, patient TEXT, sole_patient TEXT
+    ) STRICT""",
+    "CREATE UNIQUE INDEX event_place ON event (log_id, sequence, number)",
+    "CREATE INDEX event_at ON event (at)",
+    "CREATE INDEX event_patient ON event (patient, at) WHERE patient IS NOT NULL",
+    "CREATE INDEX event_user ON event (user, at) WHERE user IS NOT NULL",
+    """CREATE TABLE entity (
+        key TEXT NOT NULL, event INTEGER NOT NULL, version INTEGER, PRIMARY KEY (key, event)
+    ) STRICT, WITHOUT ROWID""",
+    f"PRAGMA user_version={_FORM}",
+)
+_INSERT_EVENT = (
+    "INSERT INTO event (log_id, sequence, number, at, interaction, outcome, subject, client, user, patient,"
+    " sole_patient) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_ENTITY = "INSERT OR REPLACE INTO entity (key, event, version) VALUES (?, ?, ?)"
+_INSERT_INDEXED = "INSERT OR REPLACE INTO indexed (log_id, sequence) VALUES (?, ?)"
+_ROWS_AT_ONCE = 2_000
+_STEPS_BETWEEN_LOOKS = 10_000
+_PLACE = "log_id, sequence, number"
+
+
+class AuditIndexSql:
+    """RecordView of AuditEvent: what the logs hold, projected when it is read.
+
+    Any number of processes may share the file; each brings in what is new in any log before it searches.
+    """
+
+    def __init__(self, path: Path, *, logs: Logs, base_url: str, seconds: float) -> None:
+        self._logs = logs
+        self._base_url = base_url
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._connection = _open(path)
+
+    async def read(self, keys: Sequence[Key]) -> Sequence[Record | None]:
+        return await asyncio.to_thread(self._read, keys)
+
+    async def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
+        """Keys in the order asked for, and then by log, row and number.
+
+        Raises Failure NOT_IMPLEMENTED for what AuditEvent is not searched by, TOO_COSTLY beyond the time given.
+        """
+        condition, order = condition_of(query.query), _order_of(page.sort)
+        return await asyncio.to_thread(self._search, condition, order, page)
+
+    async def drain(self) -> int:
+        """Index every row not yet indexed; returns how many there were."""
+        return await asyncio.to_thread(self._locked_drain)
+
+    async def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def _locked_drain(self) -> int:
+        with self._lock:
+            return self._drain()
+
+    def _drain(self) -> int:
+        return sum(self._drain_log(log) for log in self._logs())
+
+    def _drain_log(self, log: ChainedLog) -> int:
+        """Bring in what is new, in transactions so small that no other process waits for long."""
+        position = "SELECT sequence FROM indexed WHERE log_id = ?"
+        done = 0
+        while True:
+            (reached,) = self._connection.execute(position, (log.log_id,)).fetchone() or (0,)
+            rows = list(islice(log.rows(after=reached), _ROWS_AT_ONCE))
+            if not rows:
+                return done
+            with _transaction(self._connection):
+                # Another process may have brought in some of them meanwhile.
+                (reached,) = self._connection.execute(position, (log.log_id,)).fetchone() or (0,)
+                new = [row for row in rows if row.sequence > reached]
+                for row in new:
+                    self._index(log.log_id, row)
+                if new:
+                    self._connection.execute(_INSERT_INDEXED, (log.log_id, new[-1].sequence))
+            done += len(new)
+
+    def _index(self, log_id: str, row: ChainedRow) -> None:
+        try:
+            disclosure = decode_disclosure(row.disclosure)
+        except Failure:
+            return  # it was tampered with, which is for `audit verify` to tell
+        for number, share in enumerate(shares(disclosure), start=1):
+            patients = _patients(share, disclosure)
+            values = (
+                *EventId(log_id, row.sequence, number),
+                disclosure.time,
+                disclosure.interaction,
+                disclosure.outcome,
+                disclosure.subject,
+                disclosure.client,
+                disclosure.user,
+                share.patient,
+                patients[0] if len(patients) == 1 else None,
+            )
+            event = self._connection.execute(_INSERT_EVENT, values).lastrowid
+            touched = ((str(touch.key), event, touch.version) for touch in share.touched)
+            self._connection.executemany(_INSERT_ENTITY, touched)
+
+    def _read(self, keys: Sequence[Key]) -> list[Record | None]:
+        wanted: dict[str, dict[int, list[EventId]]] = {}
+        for key in keys:
+            event = parse_event_id(key.id) if key.type == AUDIT_EVENT else None
+            if event is not None:
+                wanted.setdefault(event.log_id, {}).setdefault(event.sequence, []).append(event)
+        found: dict[str, Record] = {}
+        for log in self._logs() if wanted else ():
+            asked = wanted.get(log.log_id, {})
+            for row in log.pick(asked) if asked else ():
+                found |= self._records(log.log_id, row, asked[row.sequence])
+        return [found.get(key.id) for key in keys]
+
+    def _records(self, log_id: str, row: ChainedRow, asked: Iterable[EventId]) -> dict[str, Record]:
+        disclosure = decode_disclosure(row.disclosure)
+        events = audit_events(
+            disclosure, log_id=log_id, sequence=row.sequence, base_url=self._base_url, raw_query=row.raw_query
+        )
+        told = shares(disclosure)
+        records = {}
+        for event in asked:
+            if event.number <= len(events):
+                body = json.dumps(events[event.number - 1], ensure_ascii=False, separators=(",", ":")).encode()
+                facts = Facts(patients=_patients(told[event.number - 1], disclosure))
+                key = Key(AUDIT_EVENT, str(event))
+                records[key.id] = Record(key, 1, row.sequence, disclosure.time, "create", body, facts)
+        return records
+
+    def _search(self, condition: Condition, order: "Order", page: Page) -> Hits:
+        with self._lock:
+            self._drain()
+            limit = time.monotonic() + self._seconds
+            self._connection.set_progress_handler(lambda: time.monotonic() > limit, _STEPS_BETWEEN_LOOKS)
+            try:
+                return self._hits(condition, order, page)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                    raise Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.") from None
+                raise failure_of(error) from error
+            finally:
+                self._connection.set_progress_handler(None, 0)
+
+    def _hits(self, condition: Condition, order: "Order", page: Page) -> Hits:
+        text, values = condition
+        total = self._total(condition, page)
+        if page.count == 0:
+            return Hits((), None, total)
+        if page.after is not None:
+            beyond, bounds = order.after(page.after)
+            text, values = f"{text} AND {beyond}", (*values, *bounds)
+        statement = f"SELECT at, {_PLACE} FROM event WHERE {text} ORDER BY {order.text} LIMIT ?"
+        rows = self._connection.execute(statement, (*values, page.count + 1)).fetchall()
+        keys = tuple(Key(AUDIT_EVENT, str(EventId(*place))) for _, *place in rows[: page.count])
+        if len(rows) <= page.count:
+            return Hits(keys, None, total)
+        return Hits(keys, Position((rows[page.count - 1][0],), keys[-1]), total)
+
+    def _total(self, condition: Condition, page: Page) -> int | None:
+        text, values = condition
+        match page.total:
+            case "none":
+                return None
+            case "accurate":
+                statement = f"SELECT count(*) FROM event WHERE {text}"
+            case "bounded":
+                statement = f"SELECT count(*) FROM (SELECT 1 FROM event WHERE {text} LIMIT ?)"
+                values = (*values, page.total_limit + 1)
+        (total,) = self._connection.execute(statement, values).fetchone()
+        return None if page.total == "bounded" and total > page.total_limit else int(total)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of a page: by time or not, and then by place; `>` is ascending."""
+
+    by_time: Literal[">", "<"] | None
+    by_place: Literal[">", "<"]
+
+    @property
+    def text(self) -> str:
+        """For ORDER BY."""
+        names = {">": "ASC", "<": "DESC"}
+        columns = [f"{column} {names[self.by_place]}" for column in _PLACE.split(", ")]
+        return ", ".join([f"at {names[self.by_time]}", *columns] if self.by_time else columns)
+
+    def after(self, position: Position) -> Condition:
+        """The rows behind a position."""
+        place = parse_event_id(position.key.id)
+        at = position.values[0] if position.values else None
+        if place is None or not isinstance(at, int):
+            raise Failure(Category.INVALID, "The position is not one of AuditEvent.")
+        behind = f"({_PLACE}) {self.by_place} (?, ?, ?)"
+        if self.by_time is None:
+            return behind, tuple(place)
+        return f"(at {self.by_time} ? OR (at = ? AND {behind}))", (at, at, *place)
+
+
+def _order_of(sort: Sequence[SortKey]) -> Order:
+    """Raises Failure NOT_IMPLEMENTED for a parameter that AuditEvent is not sorted by."""
+    by_time: Literal[">", "<"] | None = None
+    for key in sort:
+        direction: Literal[">", "<"] = "<" if key.descending else ">"
+        match key.parameter:
+            case "_id":
+                return Order(by_time, direction)
+            case "date" | "_lastUpdated":
+                by_time = by_time or direction
+            case other:
+                raise Failure(Category.NOT_IMPLEMENTED, f"AuditEvent is not sorted by {other}.")
+    return Order(by_time, ">")
+
+
+def _patients(share: Share, disclosure: Disclosure) -> tuple[str, ...]:
+    """Every Patient an AuditEvent refers to: the one it is about, and the user, where that is one."""
+    kind, _, user = (disclosure.user or "").partition("/")
+    both = (share.patient, user if kind == PATIENT else None)
+    return tuple(dict.fromkeys(patient for patient in both if patient))
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """The index, made anew if it is of another form."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.executescript("PRAGMA busy_timeout=30000; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
+    with _transaction(connection):
+        (form,) = connection.execute("PRAGMA user_version").fetchone()
+        if form != _FORM:
+            for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+                connection.execute(f"DROP TABLE {table}")
+            for statement in _TABLES:
+                connection.execute(statement)
+    path.chmod(0o600)
+    return connection

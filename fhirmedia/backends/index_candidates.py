@@ -1,0 +1,263 @@
+"""Where a search begins: the smallest set of resources known to contain every answer.
+
+Trusted in this order: ids, one Patient, a few Patients, then whichever equality or stretch of time has the fewest
+rows, counted up to a limit. What negates or tests for absence never begins a search.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from fhirmedia.access.grant import types_named
+from fhirmedia.backends.index_compile import Compiler, Row, SearchTerms, row_of
+from fhirmedia.backends.index_dialect import FALSE, TRUE, Dialect, Sql, every, join, sql
+from fhirmedia.backends.index_tables import NARROW_MS
+from fhirmedia.backends.index_values import HOT, NARROW, WIDE
+from fhirmedia.r4.query import (
+    All,
+    Any,
+    DateTest,
+    FactIn,
+    InCompartment,
+    Match,
+    Query,
+    ReferenceTest,
+    TokenTest,
+)
+from fhirmedia.r4.values import BEGINNING, END
+
+_FEW = 100
+"""More Patients than this do not begin a search."""
+
+
+class Snapshot(SearchTerms, Protocol):
+    """What planning may ask of the database, all of it cheap."""
+
+    def count(self, rows: Sql) -> int:
+        """How many rows a SELECT gives."""
+
+    def types(self) -> list[str]:
+        """Every type that has a resource, in order."""
+
+    def size(self) -> int:
+        """About how many resources there are, rather too many than too few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """A FROM clause and its own condition; `rows` is how many at most, None if nobody knows."""
+
+    name: str
+    source: Sql
+    base: Sql
+    row: Row
+    rows: int | None = None
+
+
+EVERYTHING = Candidates("all", Sql("res_row r"), TRUE, row_of("r"))
+"""All resources."""
+
+
+def by_type(query: Query, dialect: Dialect) -> Candidates:
+    """All resources of the types the query names, if it names any."""
+    types = types_named(query)
+    return EVERYTHING if types is None else replace(EVERYTHING, base=dialect.among("r.type", types))
+
+
+def conjuncts(query: Query) -> Iterator[Query]:
+    """The parts that must all hold."""
+    if isinstance(query, All):
+        for part in query.parts:
+            yield from conjuncts(part)
+    else:
+        yield query
+
+
+def by_key(query: Query, compiler: Compiler, snapshot: Snapshot) -> Candidates | None:
+    """Where ids bound the answer: look-ups by type and id."""
+    ids = _ids_named(query)
+    if ids is None:
+        return None
+    types = types_named(query)
+    among = compiler.dialect.among
+    base = every((among("r.type", snapshot.types() if types is None else types), among("r.id", ids)))
+    return Candidates("ids", Sql("res_row r"), base, row_of("r"))
+
+
+def _ids_named(query: Query) -> frozenset[str] | None:
+    """The ids that bound the answer, or None."""
+    match query:
+        case FactIn("id", values):
+            return values
+        case Match("_id", tests) if all(isinstance(test, TokenTest) and test.code is not None for test in tests):
+            return frozenset(test.code for test in tests if isinstance(test, TokenTest) and test.code is not None)
+        case All(parts):
+            return _smallest(map(_ids_named, parts))
+        case Any(parts):
+            return _union(map(_ids_named, parts))
+        case _:
+            return None
+
+
+def by_patient(query: Query, dialect: Dialect) -> Candidates | None:
+    """Where Patients bound the answer: their rows, for a single one in the order of a timeline."""
+    patients = patients_named(query)
+    if patients is None or not 0 < len(patients) <= _FEW:
+        return None
+    if len(patients) == 1:
+        (patient,) = patients
+        return Candidates(
+            "patient",
+            Sql("idx_patient p CROSS JOIN res_row r ON r.rid = p.rid"),
+            Sql("p.patient = ?", (patient,)),
+            Row("p.rid", "p.type", "p.id", "p.recency", "r", patient),
+        )
+    rows = sql("SELECT t.rid FROM idx_patient t WHERE {}", dialect.among("t.patient", patients))
+    return _from_rows("patients", rows, None)
+
+
+def patients_named(query: Query) -> frozenset[str] | None:
+    """Ids of Patients such that every answer has a row with one of them; None if the query does not say."""
+    match query:
+        case InCompartment(patient):
+            return frozenset({patient})
+        case FactIn("sole_patient", values):
+            return values
+        case Match(parameter, tests) if parameter not in HOT:
+            keys = [test.key for test in tests if isinstance(test, ReferenceTest) and test.identifier is None]
+            people = {key.id for key in keys if key is not None and key.type == "Patient"}
+            bound = len(keys) == len(tests) and all(key is not None and key.type == "Patient" for key in keys)
+            return frozenset(people) if bound else None
+        case All(parts):
+            if types_named(query) == frozenset({"Patient"}) and (ids := _ids_named(query)) is not None:
+                return ids
+            return _smallest(map(patients_named, parts))
+        case Any(parts):
+            return _union(map(patients_named, parts))
+        case _:
+            return None
+
+
+def _smallest(bounds: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    return min((bound for bound in bounds if bound is not None), key=len, default=None)
+
+
+def _union(bounds: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    union: set[str] = set()
+    for bound in bounds:
+        if bound is None:
+            return None
+        union |= bound
+    return frozenset(union)
+
+
+def by_value(query: Query, compiler: Compiler, snapshot: Snapshot, *, limit: int) -> Candidates | None:
+    """The value with the fewest rows, if it has at most `limit`."""
+    best: Candidates | None = None
+    for name, rows in _sources(list(conjuncts(query)), compiler):
+        count = snapshot.count(sql("SELECT 1 FROM ({} LIMIT {})", rows, Sql("?", (limit + 1,))))
+        if count <= limit and (best is None or best.rows is None or count < best.rows):
+            best = _from_rows(name, rows, count)
+        limit = min(limit, count)
+    return best
+
+
+def _from_rows(name: str, rows: Sql, count: int | None) -> Candidates:
+    source = sql("(SELECT DISTINCT rid FROM ({})) d CROSS JOIN res_row r ON r.rid = d.rid", rows)
+    return Candidates(name, source, TRUE, row_of("r"), count)
+
+
+def _sources(parts: list[Query], compiler: Compiler) -> Iterator[tuple[str, Sql]]:
+    for part in parts:
+        if not isinstance(part, Match) or part.parameter in HOT:
+            continue
+        lookups = compiler.lookups(part.tests)
+        seekable = bool(lookups) and all(each.seekable for lookup in lookups for each in lookup.conditions)
+        if not seekable:
+            continue
+        rows = [
+            sql(f"SELECT t.rid FROM {lookup.table} t WHERE {{}} AND {{}}", own, condition.sql)
+            for lookup in lookups
+            if (own := compiler.rows_of(part.parameter, lookup)) != FALSE
+            for condition in lookup.conditions
+        ]
+        if rows:
+            yield f"value of {part.parameter}", join(rows, " UNION ALL ")
+    for parameter, stretches in stretches_of(parts, compiler.terms).items():
+        for stretch in stretches:
+            yield f"dates of {parameter}", _dated(parameter, stretch, compiler)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Where ranges that satisfy some tests can begin: in `[first, last)`, wide ones in `[wide_first, last)`."""
+
+    first: int
+    last: int
+    wide_first: int
+
+    def __and__(self, other: "Stretch") -> "Stretch":
+        return Stretch(max(self.first, other.first), min(self.last, other.last), max(self.wide_first, other.wide_first))
+
+
+def stretch_of(test: DateTest, *, slack: int) -> Stretch | None:
+    """Where ranges satisfying the test begin, narrow ones being no longer than `slack`; None if it is no bound."""
+    s, e = test.lo, test.hi
+    match test.prefix:
+        case "eq":
+            return Stretch(s, e, s)
+        case "gt":
+            return Stretch(e - slack, END, BEGINNING)
+        case "lt" | "eb":
+            return Stretch(BEGINNING, s, BEGINNING)
+        case "ge":
+            return Stretch(s - slack, END, BEGINNING)
+        case "le":
+            return Stretch(BEGINNING, e, BEGINNING)
+        case "sa":
+            return Stretch(e, END, e)
+        case "ap":
+            return Stretch(s - slack, e, BEGINNING)
+        case "ne":
+            return None
+
+
+def stretches_of(parts: Iterable[Query], terms: SearchTerms) -> dict[str, list[Stretch]]:
+    """The stretches of each date parameter.
+
+    One, the intersection, where every resource has one value at most; else one for each test, since two tests may be
+    met by two different values.
+    """
+    found: dict[str, list[Stretch]] = {}
+    for part in parts:
+        if isinstance(part, Match) and len(part.tests) == 1 and isinstance(part.tests[0], DateTest):
+            stretch = stretch_of(part.tests[0], slack=1 if part.parameter == "_lastUpdated" else NARROW_MS)
+            if stretch is not None:
+                found.setdefault(part.parameter, []).append(stretch)
+    for parameter, stretches in found.items():
+        if len(stretches) > 1 and not any(many for _, many in terms.kinds(parameter).values()):
+            together = stretches[0]
+            for stretch in stretches[1:]:
+                together &= stretch
+            found[parameter] = [together]
+    return found
+
+
+def _dated(parameter: str, stretch: Stretch, compiler: Compiler) -> Sql:
+    walk = compiler.dialect.by_index
+    match parameter:
+        case "_lastUpdated":
+            within = "t.updated >= ? AND t.updated < ?"
+            return Sql(f"SELECT t.rid FROM res_row t WHERE {within}", (stretch.first, stretch.last))
+        case "when":
+            within = "t.recency > ? AND t.recency <= ?"
+            narrow = f"SELECT t.rid FROM {walk('res_row t', 'res_row_recency')} WHERE {within}"
+            wide = f"SELECT t.rid FROM {walk('res_row t', 'res_row_wide')} WHERE t.wide = 1 AND {within}"
+            bounds = (-stretch.last, -stretch.first, -stretch.last, -stretch.wide_first)
+            return Sql(f"{narrow} UNION ALL {wide}", bounds)
+
+    def kind(name: str, first: int) -> Sql:
+        values = (compiler.terms.number(parameter, name), first, stretch.last)
+        return Sql("SELECT t.rid FROM idx_date t WHERE t.param = ? AND t.lo >= ? AND t.lo < ?", values)
+
+    return join((kind(NARROW, stretch.first), kind(WIDE, stretch.wide_first)), " UNION ALL ")

@@ -1,0 +1,278 @@
+"""A Query as a condition on one row of `res_row`: the compile table of every node.
+
+Each condition is true or false, never NULL, so that NOT means what `Not` means. What asks for other rows is a nested
+EXISTS on the resource's own rows, cheap for a single resource; which rows are visited at all is the plan's business.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+from fhirmedia.backends.index_conditions import TABLE_OF_KIND, Lookup, date_condition, lookups
+from fhirmedia.backends.index_dialect import FALSE, TRUE, Dialect, Sql, every, join, some, sql
+from fhirmedia.backends.index_tables import MISSING
+from fhirmedia.backends.index_values import HOT
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.r4.query import (
+    All,
+    Any,
+    Chain,
+    CompositeTest,
+    DateTest,
+    FactHas,
+    FactIn,
+    FactToken,
+    Has,
+    InCompartment,
+    Match,
+    Missing,
+    Not,
+    OfType,
+    Query,
+    Test,
+    Text,
+    TokenTest,
+)
+
+
+class SearchTerms(Protocol):
+    """The numbers a statement needs, as they stand in the snapshot it will read."""
+
+    def number(self, parameter: str, kind: str) -> int:
+        """Of a parameter's values of one kind; UNKNOWN if no resource has any."""
+
+    def system(self, text: str) -> int:
+        """Of a token system; UNKNOWN if no resource has it."""
+
+    def kinds(self, parameter: str) -> dict[str, tuple[int, bool]]:
+        """Every kind the parameter has yielded: its number, and whether a resource had several values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How the columns of the resource at hand are spelled; `patient` if it was reached as one of a Patient's rows."""
+
+    rid: str
+    type: str
+    id: str
+    recency: str
+    columns: str
+    patient: str | None = None
+
+
+def row_of(alias: str) -> Row:
+    """The resource at hand is the row of `res_row` with this alias."""
+    return Row(f"{alias}.rid", f"{alias}.type", f"{alias}.id", f"{alias}.recency", alias)
+
+
+class Compiler:
+    """Compiles against the terms of one snapshot."""
+
+    def __init__(self, dialect: Dialect, terms: SearchTerms) -> None:
+        self.dialect = dialect
+        self.terms = terms
+        self._depth = 0
+
+    def condition(self, query: Query, row: Row) -> Sql:
+        """Whether the query selects the row. Raises Failure NOT_IMPLEMENTED for what this engine cannot answer."""
+        match query:
+            case All(parts):
+                return every(self.condition(part, row) for part in parts)
+            case Any(parts):
+                return some(self.condition(part, row) for part in parts)
+            case Not(part):
+                return negated(self.condition(part, row))
+            case Match(parameter, tests):
+                return self._match(parameter, tests, row)
+            case Missing(parameter):
+                return self.missing(parameter, row)
+            case OfType(types):
+                return self.dialect.among(row.type, types)
+            case InCompartment(patient):
+                return _in_compartment(patient, row)
+            case Chain(parameter, target):
+                return self._chain(parameter, target, row)
+            case Has(parameter, source):
+                return self._has(parameter, source, row)
+            case FactIn() | FactHas() | FactToken():
+                return self._fact(query, row)
+            case Text():
+                raise Failure(Category.NOT_IMPLEMENTED, "searching for words is not supported by this index")
+            case _:
+                assert_never(query)
+
+    def missing(self, parameter: str, row: Row) -> Sql:
+        """Whether the resource has no value of the parameter."""
+        if parameter == "when":
+            return Sql(f"{row.recency} = ?", (MISSING,))
+        if parameter in HOT:
+            return FALSE
+        kinds = self.terms.kinds(parameter)
+        return negated(some(_exists(TABLE_OF_KIND[kind], row, Sql("t.param = ?", (kinds[kind][0],))) for kind in kinds))
+
+    def rows_of(self, parameter: str, lookup: Lookup) -> Sql:
+        """Which rows of the lookup's table are of the parameter, whatever their values."""
+        return self._of_parameter(parameter + lookup.suffix, lookup.kinds)
+
+    def lookups(self, tests: Sequence[Test]) -> list[Lookup]:
+        """The lookups some of the tests need."""
+        return lookups(tests, self.dialect, systems=self.terms.system)
+
+    def _of_parameter(self, parameter: str, kinds: Sequence[str]) -> Sql:
+        numbers = [number for kind in kinds if (number := self.terms.number(parameter, kind)) > 0]
+        if not numbers:
+            return FALSE
+        if len(numbers) == 1:
+            return Sql("t.param = ?", (numbers[0],))
+        return Sql("t.param IN (?, ?)", tuple(numbers))
+
+    def _match(self, parameter: str, tests: tuple[Test, ...], row: Row) -> Sql:
+        composites = [test for test in tests if isinstance(test, CompositeTest)]
+        together = [self._meet_in_one_group(test, row) for test in composites]
+        if parameter in HOT:
+            return some((_hot(parameter, tests, row, dialect=self.dialect), *together))
+        apart = (_exists(lookup.table, row, self._values(parameter, lookup)) for lookup in self.lookups(tests))
+        return some((*apart, *together))
+
+    def _values(self, parameter: str, lookup: Lookup) -> Sql:
+        rows = self.rows_of(parameter, lookup)
+        return every((rows, some(condition.sql for condition in lookup.conditions)))
+
+    def _meet_in_one_group(self, test: CompositeTest, row: Row) -> Sql:
+        parts = []
+        for parameter, part in test.parts:
+            if parameter in HOT or isinstance(part, CompositeTest):
+                raise Failure(Category.NOT_IMPLEMENTED, "a composite of this parameter is not supported by this index")
+            groups = [
+                sql(f"SELECT t.grp FROM {lookup.table} t WHERE t.rid = {row.rid} AND {{}}", condition)
+                for lookup in self.lookups((part,))
+                if (condition := self._values(parameter, lookup)) != FALSE
+            ]
+            if not groups:
+                return FALSE
+            # A test has one lookup: no kind of test is looked for in two tables.
+            parts.extend(groups)
+        return sql("EXISTS ({})", join(parts, " INTERSECT "))
+
+    def _chain(self, parameter: str, target: Query, row: Row) -> Sql:
+        of_parameter = self._of_parameter(parameter, ("reference",))
+        link, inner = self._inner()
+        found = self.condition(target, inner)
+        self._depth -= 1
+        if FALSE in (of_parameter, found):
+            return FALSE
+        at = f"{link}.target"
+        return sql(
+            f"EXISTS (SELECT 1 FROM idx_reference {link} CROSS JOIN res_row {inner.columns}"
+            f" WHERE {link}.rid = {row.rid} AND {{}} AND {link}.version >= 0"
+            f" AND {inner.type} = {self.dialect.type_of(at)} AND {inner.id} = {self.dialect.id_of(at)}"
+            " AND {})",
+            _on(link, of_parameter),
+            found,
+        )
+
+    def _has(self, parameter: str, source: Query, row: Row) -> Sql:
+        of_parameter = self._of_parameter(parameter, ("reference",))
+        link, inner = self._inner()
+        found = self.condition(source, inner)
+        self._depth -= 1
+        if FALSE in (of_parameter, found):
+            return FALSE
+        return sql(
+            f"EXISTS (SELECT 1 FROM idx_reference {link} CROSS JOIN res_row {inner.columns} WHERE {{}}"
+            f" AND {link}.target = {row.type} || '/' || {row.id} AND {link}.version >= 0"
+            f" AND {inner.rid} = {link}.rid AND {{}})",
+            _on(link, of_parameter),
+            found,
+        )
+
+    def _inner(self) -> tuple[str, Row]:
+        """Names for a reference row and the resource it joins, not used by the statement around them."""
+        self._depth += 1
+        return f"f{self._depth}", row_of(f"r{self._depth}")
+
+    def _fact(self, query: FactIn | FactHas | FactToken, row: Row) -> Sql:
+        match query:
+            case FactIn("id", values):
+                return self.dialect.among(row.id, values)
+            case FactIn(fact, values):
+                column = f"{row.columns}.{fact}"
+                return every((Sql(f"{column} IS NOT NULL"), self.dialect.among(column, values)))
+            case FactHas(fact, values):
+                return self._shares(f"{row.columns}.{fact}", values, member=None)
+            case FactToken(parameter, values):
+                return self._shares(f"{row.columns}.tokens", values, member=parameter)
+            case _:
+                assert_never(query)
+
+    def _shares(self, column: str, values: frozenset[str], *, member: str | None) -> Sql:
+        if not values:
+            return FALSE
+        return sql(
+            f"({column} IS NOT NULL AND EXISTS (SELECT 1 FROM {{}} WHERE {{}}))",
+            self.dialect.elements(column, member),
+            self.dialect.among("j.value", values),
+        )
+
+
+def negated(condition: Sql) -> Sql:
+    """The opposite."""
+    if condition in (TRUE, FALSE):
+        return FALSE if condition == TRUE else TRUE
+    return sql("NOT ({})", condition)
+
+
+def _on(alias: str, condition: Sql) -> Sql:
+    """A condition on `t.param`, for another alias."""
+    return Sql(condition.text.replace("t.param", f"{alias}.param", 1), condition.values)
+
+
+def _exists(table: str, row: Row, condition: Sql) -> Sql:
+    if condition == FALSE:
+        return FALSE
+    return sql(f"EXISTS (SELECT 1 FROM {table} t WHERE t.rid = {row.rid} AND {{}})", condition)
+
+
+def _in_compartment(patient: str, row: Row) -> Sql:
+    if row.patient == patient:
+        return Sql("(p.how & 1) = 1")
+    return Sql(
+        f"EXISTS (SELECT 1 FROM idx_patient c WHERE c.patient = ? AND c.recency = {row.recency}"
+        f" AND c.type = {row.type} AND c.id = {row.id} AND (c.how & 1) = 1)",
+        (patient,),
+    )
+
+
+def _hot(parameter: str, tests: Sequence[Test], row: Row, *, dialect: Dialect) -> Sql:
+    if parameter == "_id":
+        exact = [test for test in tests if isinstance(test, TokenTest) and test.system is None]
+        if any(test.code is None for test in exact):
+            return TRUE
+        return dialect.among(row.id, {test.code for test in exact if test.code is not None})
+    dates = [test for test in tests if isinstance(test, DateTest)]
+    if parameter == "_lastUpdated":
+        return some(updated_condition(test, row) for test in dates)
+    has_when = Sql(f"{row.recency} < ?", (MISSING,))
+    return every((has_when, some(when_condition(test, row) for test in dates)))
+
+
+def updated_condition(test: DateTest, row: Row) -> Sql:
+    """`_lastUpdated` is the millisecond `[updated, updated + 1)`."""
+    column = f"{row.columns}.updated"
+    return date_condition(
+        test,
+        lo=lambda sign, time: Sql(f"{column} {sign} ?", (time,)),
+        hi=lambda sign, time: Sql(f"{column} {sign} ?", (time - 1,)),
+    )
+
+
+_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def when_condition(test: DateTest, row: Row) -> Sql:
+    """`when` is `[-recency, when_hi)`; meant for rows that have it."""
+    return date_condition(
+        test,
+        lo=lambda sign, time: Sql(f"{row.recency} {_FLIPPED[sign]} ?", (-time,)),
+        hi=lambda sign, time: Sql(f"{row.columns}.when_hi {sign} ?", (time,)),
+    )

@@ -1,0 +1,224 @@
+"""Tests of values as conditions on the columns of a value table: one table of rules for each kind."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fhirmedia.backends.index_dialect import Dialect, Sql, every, some
+from fhirmedia.backends.index_terms import IDENTIFIER, NO_SYSTEM, UNKNOWN
+from fhirmedia.backends.index_values import OF_URL
+from fhirmedia.r4.query import (
+    DateTest,
+    NumberTest,
+    Prefix,
+    QuantityTest,
+    ReferenceTest,
+    StringTest,
+    Test,
+    TokenTest,
+    UriTest,
+)
+
+TABLE_OF_KIND = {
+    "token": "idx_token",
+    "date": "idx_date",
+    "period": "idx_date",
+    "reference": "idx_reference",
+    "string": "idx_string",
+    "uri": "idx_uri",
+    "number": "idx_number",
+    "quantity": "idx_quantity",
+}
+
+Systems = Callable[[str], int]
+"""The number of a token system."""
+
+Compared = Callable[[str, int], Sql]
+"""A bound of a stored range compared (`<`, `<=`, `>`, `>=`) with a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a row of the alias `t` must fulfil; `seekable`: the primary key leads to those rows."""
+
+    sql: Sql
+    seekable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Conditions (OR) on the rows of some kinds, all in one table; `suffix` extends the parameter's code."""
+
+    kinds: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+    suffix: str = ""
+
+    @property
+    def table(self) -> str:
+        """Where the rows are."""
+        return TABLE_OF_KIND[self.kinds[0]]
+
+
+def lookups(tests: Sequence[Test], dialect: Dialect, *, systems: Systems) -> list[Lookup]:
+    """The rows that satisfy some of the tests, one Lookup for each table; composite tests have none of their own."""
+    tokens = [test for test in tests if isinstance(test, TokenTest)]
+    references = [test for test in tests if isinstance(test, ReferenceTest)]
+    named = [test.identifier for test in references if test.identifier is not None]
+    uris = [test for test in tests if isinstance(test, UriTest)]
+    found = (
+        Lookup(("token",), tuple(token_conditions(tokens, dialect, systems=systems))),
+        Lookup(("token",), tuple(token_conditions(named, dialect, systems=systems)), suffix=IDENTIFIER),
+        Lookup(("reference",), tuple(reference_conditions(references, dialect))),
+        Lookup(("uri",), tuple(uri_conditions(uris, dialect)) if uris else ()),
+        Lookup(("date", "period"), tuple(_stored_date(test) for test in tests if isinstance(test, DateTest))),
+        Lookup(("string",), tuple(string_condition(test) for test in tests if isinstance(test, StringTest))),
+        Lookup(("number",), tuple(Condition(number_condition(test)) for test in tests if isinstance(test, NumberTest))),
+        Lookup(
+            ("quantity",),
+            tuple(
+                Condition(quantity_condition(test, systems=systems)) for test in tests if isinstance(test, QuantityTest)
+            ),
+        ),
+    )
+    return [lookup for lookup in found if lookup.conditions]
+
+
+def _stored_date(test: DateTest) -> Condition:
+    def compared(column: str) -> Compared:
+        return lambda sign, time: Sql(f"t.{column} {sign} ?", (time,))
+
+    return Condition(date_condition(test, lo=compared("lo"), hi=compared("hi")))
+
+
+def date_condition(test: DateTest, *, lo: Compared, hi: Compared) -> Sql:
+    """A stored `[lo, hi)` against the test's range."""
+    s, e = test.lo, test.hi
+    match test.prefix:
+        case "eq":
+            return every((lo(">=", s), hi("<=", e)))
+        case "ne":
+            return some((lo("<", s), hi(">", e)))
+        case "gt":
+            return hi(">", e)
+        case "lt":
+            return lo("<", s)
+        case "ge":
+            return hi(">", s)
+        case "le":
+            return lo("<", e)
+        case "sa":
+            return lo(">=", e)
+        case "eb":
+            return hi("<=", s)
+        case "ap":
+            return every((lo("<", e), hi(">", s)))
+
+
+_NUMBER: dict[Prefix, Callable[[float, float], Sql]] = {
+    "eq": lambda s, e: Sql("t.lo >= ? AND t.hi < ?", (s, e)),
+    "ne": lambda s, e: Sql("(t.lo < ? OR t.hi >= ?)", (s, e)),
+    "gt": lambda _, e: Sql("t.hi > ?", (e,)),
+    "lt": lambda s, _: Sql("t.lo < ?", (s,)),
+    "ge": lambda s, _: Sql("t.hi >= ?", (s,)),
+    "le": lambda _, e: Sql("t.lo <= ?", (e,)),
+    "sa": lambda _, e: Sql("t.lo > ?", (e,)),
+    "eb": lambda s, _: Sql("t.hi < ?", (s,)),
+    "ap": lambda s, e: Sql("t.lo <= ? AND t.hi >= ?", (e, s)),
+}
+
+
+def number_condition(test: NumberTest) -> Sql:
+    """A stored `[lo, hi]`, both ends included, against the range `[s, e)` the query's digits stand for."""
+    return _NUMBER[test.prefix](test.lo, test.hi)
+
+
+def quantity_condition(test: QuantityTest, *, systems: Systems) -> Sql:
+    """The number, and whichever of system, code and unit the test names."""
+    parts = [number_condition(test.number)]
+    if test.system is not None:
+        parts.append(Sql("t.system = ?", (systems(test.system),)))
+    if test.code is not None:
+        parts.append(Sql("t.code = ?", (test.code,)))
+    if test.unit is not None:
+        parts.append(Sql("(t.code = ? OR t.unit = ?)", (test.unit, test.unit)))
+    return every(parts)
+
+
+def string_condition(test: StringTest) -> Condition:
+    """`starts` as a range of code points."""
+    match test.mode:
+        case "starts":
+            return Condition(starts_with("t.plain", test.text), seekable=bool(test.text))
+        case "contains":
+            return Condition(Sql("instr(t.plain, ?) > 0", (test.text,)))
+        case "exact":
+            return Condition(Sql("t.exact = ?", (test.text,)))
+
+
+def starts_with(column: str, prefix: str) -> Sql:
+    """Whether the column begins with the prefix, as a range that an index can walk."""
+    after = _after(prefix)
+    if after is None:
+        return Sql(f"{column} >= ?", (prefix,))
+    return Sql(f"{column} >= ? AND {column} < ?", (prefix, after))
+
+
+def _after(prefix: str) -> str | None:
+    """The first text beyond all that begin with the prefix; None if there is none."""
+    kept = prefix.rstrip("\U0010ffff")
+    if not kept:
+        return None
+    code = ord(kept[-1]) + 1
+    return kept[:-1] + chr(0xE000 if 0xD800 <= code <= 0xDFFF else code)
+
+
+def uri_conditions(tests: Sequence[UriTest], dialect: Dialect) -> list[Condition]:
+    """Equal and above as lists of whole URIs, below as ranges."""
+    listed = {test.value for test in tests}
+    for test in tests:
+        if test.mode == "above":
+            cuts = [test.value[:at] for at, letter in enumerate(test.value) if letter == "/"]
+            listed.update(form for cut in cuts for form in (cut, cut + "/"))
+    conditions = [Condition(dialect.among("t.value", listed), seekable=True)]
+    below = (test.value.removesuffix("/") + "/" for test in tests if test.mode == "below")
+    conditions.extend(Condition(starts_with("t.value", prefix), seekable=True) for prefix in below)
+    return conditions
+
+
+def token_conditions(tests: Sequence[TokenTest], dialect: Dialect, *, systems: Systems) -> list[Condition]:
+    """One condition for each system named, and one for codes of any system."""
+    conditions = []
+    groups: dict[int | None, list[TokenTest]] = {}
+    for test in tests:
+        groups.setdefault(_system_number(test, systems), []).append(test)
+    for system, alike in groups.items():
+        same_system = Sql("t.system = ?", (system,)) if system is not None else None
+        if any(test.code is None for test in alike):
+            conditions.append(Condition(same_system or every(())))
+            continue
+        codes = dialect.among("t.code", {test.code for test in alike if test.code is not None})
+        conditions.append(Condition(codes if same_system is None else every((codes, same_system)), seekable=True))
+    return conditions
+
+
+def _system_number(test: TokenTest, systems: Systems) -> int | None:
+    if test.no_system:
+        return NO_SYSTEM if test.system is None else UNKNOWN
+    return None if test.system is None else systems(test.system)
+
+
+def reference_conditions(tests: Sequence[ReferenceTest], dialect: Dialect) -> list[Condition]:
+    """Local Keys of any version, Keys of one version, URLs; identifiers are tokens of their own."""
+    conditions = []
+    tests = [test for test in tests if test.identifier is None]
+    keys = {str(test.key) for test in tests if test.key is not None and test.version is None}
+    if keys:
+        conditions.append(Condition(every((dialect.among("t.target", keys), Sql("t.version >= 0"))), seekable=True))
+    for test in tests:
+        if test.key is not None and test.version is not None:
+            one = Sql("t.target = ? AND t.version = ?", (str(test.key), test.version))
+            conditions.append(Condition(one, seekable=True))
+    urls = {test.url for test in tests if test.url is not None and test.key is None}
+    if urls:
+        of_url = Sql("t.version = ?", (OF_URL,))
+        conditions.append(Condition(every((dialect.among("t.target", urls), of_url)), seekable=True))
+    return conditions

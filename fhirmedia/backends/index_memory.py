@@ -1,0 +1,62 @@
+"""The search engine that only asks the reference evaluator: the oracle the other engines are compared with."""
+
+from collections.abc import Iterable, Sequence
+from functools import cmp_to_key, partial
+
+from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.core.records import Facts, Key
+from fhirmedia.ports.index import Hits, Page, Position
+from fhirmedia.r4.evaluator import Indexed, compare, matches, sort_tuple
+from fhirmedia.r4.query import SortKey
+from fhirmedia.r4.values import IndexEntries
+
+
+class MemoryIndex:
+    """A SearchIndex over what `put` was given. Every search looks at everything, so nothing is ever too costly."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Key, Indexed] = {}
+
+    def put(self, entries: IndexEntries, facts: Facts) -> None:
+        """Take in the current state of a resource, replacing what was there."""
+        self._rows[entries.key] = Indexed(entries, facts)
+
+    def remove(self, key: Key) -> None:
+        """Forget a resource; one that is absent is no error."""
+        self._rows.pop(key, None)
+
+    def at(self, key: Key) -> Indexed | None:
+        """The resource of that Key, or None."""
+        return self._rows.get(key)
+
+    def everything(self) -> Iterable[Indexed]:
+        """All resources."""
+        return self._rows.values()
+
+    async def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
+        """The Keys of a page: what matches, put in order, behind the position, up to the count."""
+        found = [
+            Position(sort_tuple(row.entries, page.sort), row.entries.key)
+            for row in self._rows.values()
+            if matches(query.query, row.entries, row.facts, world=self)
+        ]
+        rest = sorted(
+            (hit for hit in found if page.after is None or _compare(hit, page.after, sort=page.sort) > 0),
+            key=cmp_to_key(partial(_compare, sort=page.sort)),
+        )
+        shown = rest[: page.count]
+        return Hits(
+            keys=tuple(hit.key for hit in shown),
+            next=shown[-1] if shown and len(rest) > len(shown) else None,
+            total=_total(len(found), page),
+        )
+
+
+def _total(count: int, page: Page) -> int | None:
+    if page.total == "none" or (page.total == "bounded" and count > page.total_limit):
+        return None
+    return count
+
+
+def _compare(one: Position, other: Position, *, sort: Sequence[SortKey]) -> int:
+    return compare((one.values, one.key), (other.values, other.key), sort=sort)

@@ -1,0 +1,90 @@
+"""How a page is read: from few candidates and sorted (D), or along the order and tested (S).
+
+S costs about page * all / answers rows, D as many as there are candidates; where nothing else is known they cost the
+same at the square root of page * all, so D is taken up to there. A plan is a list of segments that follow each other
+in the order of the page.
+"""
+
+from dataclasses import dataclass
+from math import isqrt
+
+from fhirmedia.backends.index_candidates import EVERYTHING, Candidates, Snapshot, by_key, by_patient, by_type, by_value
+from fhirmedia.backends.index_compile import Compiler, Row
+from fhirmedia.backends.index_dialect import FALSE, TRUE, Dialect, Sql, every, sql
+from fhirmedia.backends.index_order import shown, sorted_rows, term_of
+from fhirmedia.backends.index_tables import MISSING
+from fhirmedia.backends.index_walk import Segment, Walker
+from fhirmedia.ports.index import Page
+from fhirmedia.r4.query import Query, SortKey
+
+_NEWEST_FIRST = SortKey("when", descending=True)
+
+VISITED_FOR_TOTAL = 20_000
+"""A bounded total looks at so many candidates at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The segments of the page; the candidates a total is counted from, with what they must fulfil."""
+
+    shape: str
+    segments: tuple[Segment, ...]
+    counted: Candidates
+    condition: Sql
+
+
+class Planner:
+    """Plans against one snapshot of the database."""
+
+    def __init__(self, dialect: Dialect, snapshot: Snapshot) -> None:
+        self._dialect = dialect
+        self._snapshot = snapshot
+        self._compiler = Compiler(dialect, snapshot)
+
+    def plan(self, query: Query, page: Page) -> Plan:
+        """Raises Failure NOT_IMPLEMENTED for what this engine cannot answer."""
+        if self._condition(query, EVERYTHING.row) == FALSE:
+            return Plan("nothing", (), EVERYTHING, FALSE)
+        few = by_key(query, self._compiler, self._snapshot) or by_patient(query, self._dialect)
+        if few is not None:
+            return self._driven(few, query, page)
+        limit = isqrt((page.count + 1) * self._snapshot.size()) if page.count else VISITED_FOR_TOTAL
+        probed = limit if page.total == "none" else max(limit, VISITED_FOR_TOTAL)
+        few = by_value(query, self._compiler, self._snapshot, limit=probed)
+        if few is not None and few.rows is not None and few.rows <= limit:
+            return self._driven(few, query, page)
+        counted = few or by_type(query, self._dialect)
+        walker = Walker(self._compiler, self._snapshot, most=page.count + 1)
+        segments = tuple(walker.segments(query, page.sort, page.after)) if page.count else ()
+        return Plan("S", segments, counted, self._condition(query, counted.row))
+
+    def _condition(self, query: Query, row: Row) -> Sql:
+        return self._compiler.condition(query, row)
+
+    def _driven(self, few: Candidates, query: Query, page: Page) -> Plan:
+        condition = every((few.base, self._condition(query, few.row)))
+        if condition == FALSE:
+            return Plan("nothing", (), EVERYTHING, FALSE)
+        if not page.count:
+            return Plan(f"D {few.name}", (), few, condition)
+        if few.name == "patient" and page.sort == (_NEWEST_FIRST,):
+            statement = self._timeline(few, condition, page)
+        else:
+            statement = sorted_rows(
+                self._compiler, few.source, condition, row=few.row, sort=page.sort, after=page.after
+            )
+        return Plan(f"D {few.name}", (Segment(statement),), few, condition)
+
+    def _timeline(self, few: Candidates, condition: Sql, page: Page) -> Sql:
+        """The rows of one Patient in their own order: nothing is sorted, and the walk ends with the page."""
+        after = TRUE
+        if page.after is not None:
+            value, key = page.after.values[0], page.after.key
+            recency = -value if isinstance(value, int) else MISSING
+            after = Sql("(p.recency, p.type, p.id) > (?, ?, ?)", (recency, *key))
+        return sql(
+            "SELECT {} FROM {} WHERE {} ORDER BY p.recency, p.type, p.id",
+            shown([term_of(self._compiler, _NEWEST_FIRST, few.row)], few.row),
+            few.source,
+            every((condition, after)),
+        )

@@ -1,0 +1,237 @@
+"""Index rows of one resource: made from its entries and facts, and put in place of the rows it had before.
+
+Everything runs inside the record's own transaction, on the driver's connection. An update writes only the rows that
+differ.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+
+from sqlalchemy import Table
+
+from fhirmedia.backends.index_tables import MISSING, IndexState, PatientRow, ResRow
+from fhirmedia.backends.index_terms import WritableTerms
+from fhirmedia.backends.index_values import VALUE_TABLES, WIDE, RowSets, ValueRow, ValueRows, date_kind
+from fhirmedia.backends.tables import table_of
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Facts, Key, Record
+from fhirmedia.r4.values import DateValue, IndexEntries
+
+IN_COMPARTMENT, IN_FACTS = 1, 2
+"""The bits of PatientRow.how."""
+
+_NONE: frozenset[ValueRow] = frozenset()
+_RES, _PATIENT, _STATE = table_of(ResRow), table_of(PatientRow), table_of(IndexState)
+
+
+def _insert(table: Table) -> str:
+    names = [column.name for column in table.columns]
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+
+
+def _delete_row(table: Table) -> str:
+    return f"DELETE FROM {table.name} WHERE " + " AND ".join(f"{column.name} = ?" for column in table.columns)
+
+
+def _select_of_resource(table: Table) -> str:
+    return f"SELECT {', '.join(column.name for column in table.columns)} FROM {table.name} WHERE rid = ?"
+
+
+_FIND_RES = "SELECT rid, holds, recency, sole_patient, patients FROM res_row WHERE type = ? AND id = ?"
+_INSERT_RES = _insert(_RES)
+_UPDATE_RES = f"UPDATE res_row SET {', '.join(f'{column.name} = ?' for column in _RES.columns)} WHERE rid = ?"
+_DELETE_RES = "DELETE FROM res_row WHERE rid = ?"
+_INSERT_PATIENT = _insert(_PATIENT)
+_DELETE_PATIENT = "DELETE FROM idx_patient WHERE patient = ? AND recency = ? AND type = ? AND id = ?"
+_DEPENDENT = "SELECT 1 FROM idx_patient WHERE patient = ? AND how > 0 AND NOT (type = 'Patient' AND id = ?) LIMIT 1"
+_INSERT_VALUE = tuple(map(_insert, VALUE_TABLES))
+_DELETE_VALUE = tuple(map(_delete_row, VALUE_TABLES))
+_SELECT_VALUE = tuple(map(_select_of_resource, VALUE_TABLES))
+_DELETE_VALUES = tuple(f"DELETE FROM {table.name} WHERE rid = ?" for table in VALUE_TABLES)
+_EMPTY = tuple(f"DELETE FROM {table.name}" for table in (_RES, _PATIENT, *VALUE_TABLES))
+_REBUILDING = "rebuilding"
+_SET_STATE = "INSERT OR REPLACE INTO idx_state (name, value) VALUES (?, '1')"
+_CLEAR_STATE = "DELETE FROM idx_state WHERE name = ?"
+_STATE_OF = "SELECT 1 FROM idx_state WHERE name = ?"
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class IndexWriter:
+    """Keeps the rows of current resources; one per writer thread. Call `begin` first in each transaction."""
+
+    def __init__(self) -> None:
+        self._terms = WritableTerms()
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """Take note of what other transactions committed; without it `put` is right, but slower."""
+        self._terms.begin(connection)
+
+    def put(self, connection: sqlite3.Connection, record: Record, entries: IndexEntries) -> None:
+        """Make these the index rows of the record's Key.
+
+        Raises Failure INTERNAL if `when` has several values: its SearchParameter promises one at most.
+        """
+        found = connection.execute(_FIND_RES, record.key).fetchone()
+        rid = record.sequence if found is None else found[0]
+        made = ValueRows(connection, self._terms, rid=rid)
+        made.add_all(entries)
+        people = _people_in(entries, record.facts)
+        columns = _res_columns(rid, record, entries=entries, rows=made.sets, people=people)
+        recency = columns[4]
+        if found is None:
+            connection.execute(_INSERT_RES, columns)
+            had: RowSets = {}
+            were, was = dict[str, int](), recency
+        else:
+            connection.execute(_UPDATE_RES, (*columns, rid))
+            had = _rows_of(connection, rid, holds=found[1])
+            were, was = _stored_people(*found[3:]), found[2]
+        _exchange(connection, had, made.sets)
+        if was != recency or were != people:
+            key = record.key
+            connection.executemany(_DELETE_PATIENT, [(patient, was, *key) for patient in were])
+            connection.executemany(
+                _INSERT_PATIENT, [(patient, recency, *key, rid, how) for patient, how in people.items()]
+            )
+
+    def remove(self, connection: sqlite3.Connection, key: Key) -> None:
+        """Leave no index row of the Key."""
+        found = connection.execute(_FIND_RES, key).fetchone()
+        if found is None:
+            return
+        rid, holds, recency, *people = found
+        connection.execute(_DELETE_RES, (rid,))
+        for table, statement in enumerate(_DELETE_VALUES):
+            if holds >> table & 1:
+                connection.execute(statement, (rid,))
+        connection.executemany(_DELETE_PATIENT, [(patient, recency, *key) for patient in _stored_people(*people)])
+
+    def has_dependents(self, connection: sqlite3.Connection, patient_id: str) -> bool:
+        """Whether a live record other than the Patient itself is in this Patient's compartment or names it in facts."""
+        return connection.execute(_DEPENDENT, (patient_id, patient_id)).fetchone() is not None
+
+
+def rebuild(
+    connection: sqlite3.Connection,
+    resources: Iterable[tuple[Record, IndexEntries]],
+    *,
+    batch: int = 2000,
+    on_progress: Callable[[int], None] = lambda _done: None,
+) -> int:
+    """Empty the index and fill it from every current resource; returns how many there were.
+
+    Needs the writer's connection, and nobody else writing. Commits after each batch and then tells `on_progress` how
+    many are done; until the last one `is_complete` is false. `resources` may read from another connection.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_SET_STATE, (_REBUILDING,))
+    for statement in _EMPTY:
+        connection.execute(statement)
+    connection.execute("COMMIT")
+    writer, waiting, done = IndexWriter(), iter(resources), 0
+    while some := list(islice(waiting, batch)):
+        connection.execute("BEGIN IMMEDIATE")
+        writer.begin(connection)
+        for record, entries in some:
+            writer.put(connection, record, entries)
+        connection.execute("COMMIT")
+        done += len(some)
+        on_progress(done)
+    connection.execute(_CLEAR_STATE, (_REBUILDING,))
+    return done
+
+
+def is_complete(connection: sqlite3.Connection) -> bool:
+    """False while a rebuild has begun and not ended: searches would miss resources."""
+    return connection.execute(_STATE_OF, (_REBUILDING,)).fetchone() is None
+
+
+def _rows_of(connection: sqlite3.Connection, rid: int, *, holds: int) -> RowSets:
+    return {
+        table: set(connection.execute(statement, (rid,)))
+        for table, statement in enumerate(_SELECT_VALUE)
+        if holds >> table & 1
+    }
+
+
+def _exchange(connection: sqlite3.Connection, had: RowSets, rows: RowSets) -> None:
+    for table, old in had.items():
+        if gone := old - rows.get(table, _NONE):
+            connection.executemany(_DELETE_VALUE[table], gone)
+    for table, now in rows.items():
+        if new := now - had.get(table, _NONE):
+            connection.executemany(_INSERT_VALUE[table], new)
+
+
+def _when_of(entries: IndexEntries) -> tuple[int, int | None, int]:
+    """The columns recency, when_hi and wide."""
+    values = entries.values.get("when", ())
+    if not values:
+        return MISSING, None, 0
+    value = values[0]
+    if len(values) > 1 or not isinstance(value, DateValue):
+        raise Failure(Category.INTERNAL, "the search parameter when yields more than one date")
+    return -value.lo, value.hi, int(date_kind(value) == WIDE)
+
+
+def _people_in(entries: IndexEntries, facts: Facts) -> dict[str, int]:
+    people = dict.fromkeys(entries.patients, IN_COMPARTMENT)
+    if entries.key.type == "Patient":
+        people[entries.key.id] = IN_COMPARTMENT
+    for patient in facts.patients:
+        people[patient] = people.get(patient, 0) | IN_FACTS
+    for values in entries.values.values():
+        for value in values:
+            key = getattr(value, "key", None)
+            if key is not None and key.type == "Patient":
+                people.setdefault(key.id, 0)
+    return people
+
+
+def _stored_people(sole: str | None, patients: str | None) -> dict[str, int]:
+    """The inverse of `_people_text`: ids hold no blank and no `=`."""
+    if patients is None:
+        return {} if sole is None else {sole: IN_COMPARTMENT | IN_FACTS}
+    pairs = (each.split("=") for each in patients.split(" ") if each)
+    return {patient: int(how) for patient, how in pairs}
+
+
+def _people_text(people: Mapping[str, int], *, sole: str | None) -> str | None:
+    if people == _stored_people(sole, None):
+        return None
+    return " ".join(f"{patient}={how}" for patient, how in people.items())
+
+
+def _res_columns(
+    rid: int, record: Record, *, entries: IndexEntries, rows: RowSets, people: Mapping[str, int]
+) -> tuple[int | str | None, ...]:
+    """In the order of the table's columns."""
+    facts = record.facts
+    sole = facts.patients[0] if len(facts.patients) == 1 else None
+    return (
+        rid,
+        *record.key,
+        record.sequence,
+        *_when_of(entries),
+        record.changed_at,
+        sum(1 << table for table in rows),
+        sole,
+        facts.unit,
+        facts.enterprise,
+        facts.encounter,
+        facts.status,
+        facts.source,
+        facts.confidentiality,
+        _to_json(facts.labels) if facts.labels else None,
+        _to_json(facts.authors) if facts.authors else None,
+        _to_json({parameter: _spellings(kept) for parameter, kept in facts.tokens.items()}) if facts.tokens else None,
+        _people_text(people, sole=sole),
+    )
+
+
+def _spellings(kept: Iterable[str]) -> list[str]:
+    """Each `system|code` as it stands, and its bare code: the two ways an access rule may name it."""
+    return [form for token in kept for form in (token, token.partition("|")[2]) if form]

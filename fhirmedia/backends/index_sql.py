@@ -1,0 +1,192 @@
+"""SearchIndex on SQLite: plans and runs each search on one of a few read-only connections, within a budget of time."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TypeVar
+
+from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.backends.index_dialect import SQLITE, Sql, every, sql
+from fhirmedia.backends.index_plan import VISITED_FOR_TOTAL, Plan, Planner
+from fhirmedia.backends.index_terms import SYSTEM, KnownTerms
+from fhirmedia.backends.sqlite import failure_of, open_reader
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Key
+from fhirmedia.ports.index import Hits, Page, Position, SortValue
+from fhirmedia.r4.query import Query
+
+T = TypeVar("T")
+
+_STEPS = 20_000
+"""Instructions of SQLite between two looks at the clock: about a millisecond."""
+
+_TYPES = (
+    "WITH RECURSIVE each(type) AS (SELECT min(type) FROM res_row UNION ALL"
+    " SELECT (SELECT min(r.type) FROM res_row r WHERE r.type > each.type) FROM each WHERE each.type IS NOT NULL)"
+    " SELECT type FROM each WHERE type IS NOT NULL"
+)
+_SIZE = "SELECT coalesce(max(rid), 0) FROM res_row"
+
+
+class SqlSearchIndex:
+    """Searches of one database file; writers may be at work in this and other processes.
+
+    A search sees one state of the index, the last one committed when it began. After `budget_s` seconds it is
+    stopped and raises Failure TOO_COSTLY.
+    """
+
+    def __init__(self, path: Path, *, readers: int = 2, budget_s: float = 10.0) -> None:
+        self._budget_s = budget_s
+        self._terms = KnownTerms()
+        self._connections: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        for _ in range(readers):
+            self._connections.put(open_reader(path))
+        self._readers = readers
+        self._pool = ThreadPoolExecutor(readers, thread_name_prefix="search")
+
+    async def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
+        """The page and, if wanted, the total. Raises Failure TOO_COSTLY, NOT_IMPLEMENTED or UNAVAILABLE."""
+        return await self._run(lambda connection: self._search(connection, query.query, page))
+
+    async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
+        """The shape of the plan, its statements and SQLite's own account of them; no values."""
+        return await self._run(lambda connection: self._explain(connection, query.query, page))
+
+    async def close(self) -> None:
+        """Wait for running searches and let go of the file."""
+        await asyncio.to_thread(self._pool.shutdown)
+        for _ in range(self._readers):
+            self._connections.get().close()
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        budget = _Budget(self._budget_s)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._within, work, budget)
+        except asyncio.CancelledError:
+            budget.spent = True
+            raise
+
+    def _within(self, work: Callable[[sqlite3.Connection], T], budget: "_Budget") -> T:
+        connection = self._connections.get()
+        try:
+            connection.set_progress_handler(budget.exceeded, _STEPS)
+            with _one_state(connection):
+                return work(connection)
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                raise Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.") from None
+            raise failure_of(error) from error
+        finally:
+            self._connections.put(connection)
+
+    def _search(self, connection: sqlite3.Connection, query: Query, page: Page) -> Hits:
+        plan = Planner(SQLITE, _Snapshot(connection, self._terms)).plan(query, page)
+        rows = _rows(connection, plan, most=page.count + 1)
+        shown = rows[: page.count]
+        return Hits(
+            keys=tuple(hit.key for hit in shown),
+            next=shown[-1] if len(rows) > len(shown) > 0 else None,
+            total=_total(connection, plan, page),
+        )
+
+    def _explain(self, connection: sqlite3.Connection, query: Query, page: Page) -> str:
+        plan = Planner(SQLITE, _Snapshot(connection, self._terms)).plan(query, page)
+        statements = [segment.statement for segment in plan.segments]
+        if page.total != "none":
+            statements.append(_count_of(plan))
+        lines = [f"shape {plan.shape}"]
+        for statement in statements:
+            lines.append(statement.text)
+            steps = connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.values)
+            lines.extend(f"  {step[3]}" for step in steps)
+        return "\n".join(lines)
+
+
+class _Budget:
+    """Time for one search; `spent` ends it early."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+        self.spent = False
+
+    def exceeded(self) -> bool:
+        """Asked by SQLite now and then; true stops the statement."""
+        return self.spent or time.monotonic() > self._until
+
+
+class _Snapshot:
+    """What planning asks of the state a connection reads."""
+
+    def __init__(self, connection: sqlite3.Connection, terms: KnownTerms) -> None:
+        self._connection = connection
+        self._terms = terms
+
+    def number(self, parameter: str, kind: str) -> int:
+        return self._terms.number(self._connection, parameter, kind=kind)
+
+    def system(self, text: str) -> int:
+        return self._terms.number(self._connection, text, kind=SYSTEM)
+
+    def kinds(self, parameter: str) -> dict[str, tuple[int, bool]]:
+        return self._terms.kinds(self._connection, parameter)
+
+    def count(self, rows: Sql) -> int:
+        return _number(self._connection, sql("SELECT count(*) FROM ({})", rows))
+
+    def types(self) -> list[str]:
+        return [row[0] for row in self._connection.execute(_TYPES)]
+
+    def size(self) -> int:
+        return _number(self._connection, Sql(_SIZE))
+
+
+@contextmanager
+def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.rollback()
+
+
+def _rows(connection: sqlite3.Connection, plan: Plan, *, most: int) -> Sequence[Position]:
+    found: list[Position] = []
+    for segment in plan.segments:
+        wanted = sql("{} LIMIT {}", segment.statement, Sql("?", (most - len(found),)))
+        missing: tuple[SortValue, ...] = (None,) * segment.missing
+        for kind, identity, *values in connection.execute(*wanted):
+            found.append(Position((*missing, *values), Key(kind, identity)))
+        if len(found) >= most:
+            break
+    return found
+
+
+def _total(connection: sqlite3.Connection, plan: Plan, page: Page) -> int | None:
+    if page.total == "none":
+        return None
+    if page.total == "accurate":
+        return _number(connection, _count_of(plan))
+    source = plan.counted.source
+    if _counted_to(connection, source, plan.counted.base, limit=VISITED_FOR_TOTAL) > VISITED_FOR_TOTAL:
+        return None
+    count = _counted_to(connection, source, plan.condition, limit=page.total_limit)
+    return count if count <= page.total_limit else None
+
+
+def _count_of(plan: Plan) -> Sql:
+    return sql("SELECT count(*) FROM {} WHERE {}", plan.counted.source, every((plan.counted.base, plan.condition)))
+
+
+def _counted_to(connection: sqlite3.Connection, source: Sql, condition: Sql, *, limit: int) -> int:
+    """How many, but no further than one more than the limit."""
+    some = sql("SELECT 1 FROM {} WHERE {} LIMIT {}", source, condition, Sql("?", (limit + 1,)))
+    return _number(connection, sql("SELECT count(*) FROM ({})", some))
+
+
+def _number(connection: sqlite3.Connection, statement: Sql) -> int:
+    return int(connection.execute(*statement).fetchone()[0])

@@ -1,0 +1,187 @@
+"""ObjectStore in a folder: a temporary file is synced, then renamed to its Digest, then its folder is synced."""
+
+import asyncio
+import errno
+import hashlib
+import os
+import zlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+from fhirmedia.core.digests import Digest, sha256_hex
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.ports.records import Blob
+
+CHECKED_BYTES = 2**20
+"""Each run of this many bytes has a CRC-32 of its own."""
+
+T = TypeVar("T")
+
+
+class FileObjectStore:
+    """Bytes under `folder/objects/ab/cd/<sha256>`, received under `folder/tmp` on the same file system.
+
+    `on_broken` is called when a sync failed: what the kernel then holds of the file cannot be trusted.
+    """
+
+    def __init__(self, folder: Path, *, on_broken: Callable[[], None]) -> None:
+        self._objects = folder / "objects"
+        self._incoming = folder / "tmp"
+        self._on_broken = on_broken
+        self._known_folders: set[Path] = set()
+        for path in (self._objects, self._incoming):
+            path.mkdir(mode=0o700, exist_ok=True)
+        if self._objects.stat().st_dev != self._incoming.stat().st_dev:
+            raise Failure(Category.UNAVAILABLE, "objects/ and tmp/ of the data folder must be on one file system.")
+        sync_folder(folder)
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="objects")
+
+    async def put(self, chunks: AsyncIterator[bytes]) -> Blob:
+        temporary = self._incoming / uuid4().hex
+        receiving = Receiving(temporary)
+        try:
+            pending: asyncio.Future[None] | None = None
+            async for run in _in_runs(chunks):
+                if pending is not None:
+                    await pending
+                pending = asyncio.ensure_future(self._in_thread(lambda run=run: receiving.write(run)))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+            if pending is not None:
+                await pending
+            return await self._in_thread(lambda: self._keep(receiving))
+        finally:
+            receiving.close()
+            temporary.unlink(missing_ok=True)
+
+    async def read(self, digest: Digest, *, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        path = self._path(digest)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise Failure(Category.CORRUPT, "The content is not in the store.") from None
+        try:
+            end = os.fstat(descriptor).st_size if stop is None else stop
+            at = start
+            while at < end:
+                wanted = min(CHECKED_BYTES - at % CHECKED_BYTES, end - at)
+                chunk = await self._read_at(descriptor, wanted, at)
+                if len(chunk) != wanted:
+                    raise Failure(Category.CORRUPT, "The content in the store is shorter than it was.")
+                yield chunk
+                at += wanted
+        finally:
+            os.close(descriptor)
+
+    async def size(self, digest: Digest) -> int | None:
+        try:
+            return self._path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    async def delete(self, digest: Digest) -> None:
+        self._path(digest).unlink(missing_ok=True)
+
+    async def digests(self) -> AsyncIterator[Digest]:
+        for path in self._objects.glob("??/??/" + "?" * 64):
+            yield Digest("sha256:" + path.name)
+
+    async def close(self) -> None:
+        """Let the threads finish."""
+        self._threads.shutdown(wait=True)
+
+    def abandon_incoming(self, *, older_than_s: float, now_s: float) -> int:
+        """Remove temporary files a crash left behind; returns how many."""
+        removed = 0
+        for path in self._incoming.iterdir():
+            if now_s - path.stat().st_mtime > older_than_s:
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def _path(self, digest: Digest) -> Path:
+        name = sha256_hex(digest)
+        return self._objects / name[:2] / name[2:4] / name
+
+    def _keep(self, receiving: "Receiving") -> Blob:
+        blob = receiving.finish()
+        target = self._path(blob.digest)
+        if target.parent not in self._known_folders:
+            # Another process may have made the folder and not yet synced it: each process syncs each name once.
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_folder(target.parent.parent)
+            sync_folder(self._objects)
+            self._known_folders.add(target.parent)
+        os.rename(receiving.path, target)
+        sync_folder(target.parent)
+        return blob
+
+    async def _read_at(self, descriptor: int, size: int, at: int) -> bytes:
+        if size <= CHECKED_BYTES // 2:
+            return os.pread(descriptor, size, at)
+        return await self._in_thread(lambda: os.pread(descriptor, size, at))
+
+    async def _in_thread(self, act: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, act)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise Failure(Category.DISK_FULL, "The storage is full; nothing was changed.") from None
+            if error.errno == errno.EIO:
+                self._on_broken()
+            raise Failure(Category.UNAVAILABLE, "The storage cannot take the content at present.") from None
+
+
+class Receiving:
+    """A temporary file being written, with every checksum the archive keeps; not thread-safe."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._sha256 = hashlib.sha256()
+        self._sha1 = hashlib.sha1(usedforsecurity=False)
+        self._crcs: list[int] = []
+        self._size = 0
+
+    def write(self, run: bytes) -> None:
+        """Append one run; every run but the last is `CHECKED_BYTES` long."""
+        view = memoryview(run)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        self._sha256.update(run)
+        self._sha1.update(run)
+        self._crcs.append(zlib.crc32(run))
+        self._size += len(run)
+
+    def finish(self) -> Blob:
+        """Sync the file and describe it."""
+        os.fsync(self._descriptor)
+        digest = Digest("sha256:" + self._sha256.hexdigest())
+        return Blob(digest, self._size, self._sha1.digest(), tuple(self._crcs))
+
+    def close(self) -> None:
+        """Let go of the file; it may be called more than once."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def sync_folder(path: Path) -> None:
+    """Make names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+async def _in_runs(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    gathered = bytearray()
+    async for chunk in chunks:
+        gathered += chunk
+        while len(gathered) >= CHECKED_BYTES:
+            yield bytes(gathered[:CHECKED_BYTES])
+            del gathered[:CHECKED_BYTES]
+    if gathered:
+        yield bytes(gathered)

@@ -1,0 +1,192 @@
+"""RecordStore on SQLite: reads inline on a read-only connection, writes in shared transactions of one thread."""
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import bindparam, select
+
+from fhirmedia.backends.facts_codec import decode_facts
+from fhirmedia.backends.group_commit import GroupCommit
+from fhirmedia.backends.records_transaction import SqliteRecordTransaction, TransactionParts, content_of
+from fhirmedia.backends.sqlite import disk_failed, failure_of, open_reader, open_writer
+from fhirmedia.backends.statements import sqlite_text
+from fhirmedia.backends.tables import BinaryContent, BinaryReferrer, Blob, RecordVersion, table_of
+from fhirmedia.core.clock import Clock
+from fhirmedia.core.records import Key, Record
+from fhirmedia.ports.records import Content, RecordTransaction
+
+T = TypeVar("T")
+Work = Callable[[RecordTransaction], Any]
+
+_version = table_of(RecordVersion)
+_columns = (
+    _version.c.type,
+    _version.c.id,
+    _version.c.version,
+    _version.c.sequence,
+    _version.c.changed_at,
+    _version.c.method,
+    _version.c.body,
+    _version.c.facts,
+)
+_of_key = (_version.c.type == bindparam("type"), _version.c.id == bindparam("id"))
+_blob, _content, _referrer = table_of(Blob), table_of(BinaryContent), table_of(BinaryReferrer)
+
+CURRENT = sqlite_text(select(*_columns).where(*_of_key).order_by(_version.c.version.desc()).limit(1))
+VERSION = sqlite_text(select(*_columns).where(*_of_key, _version.c.version == bindparam("version")))
+HISTORY = sqlite_text(
+    select(*_columns)
+    .where(*_of_key, _version.c.version < bindparam("before"))
+    .order_by(_version.c.version.desc())
+    .limit(bindparam("most"))
+)
+CONTENT = sqlite_text(
+    select(_content.c.content_type, _blob.c.digest, _blob.c.size, _blob.c.sha1, _blob.c.crcs)
+    .join(_blob, _blob.c.digest == _content.c.digest)
+    .where(_content.c.binary_id == bindparam("binary_id"), _content.c.version == bindparam("version"))
+)
+REFERRERS = sqlite_text(
+    select(*_columns)
+    .join(_referrer, _referrer.c.sequence == _version.c.sequence)
+    .where(_referrer.c.binary_id == bindparam("binary_id"))
+    .order_by(_version.c.sequence.desc())
+)
+
+
+def record_of(row: tuple[Any, ...]) -> Record:
+    """A row of `record_version` as a Record."""
+    kind, identity, version, sequence, changed_at, method, body, facts = row
+    return Record(Key(kind, identity), version, sequence, changed_at, method, body, decode_facts(facts))
+
+
+class SqliteRecordStore:
+    """The records of one folder; several processes may each hold one.
+
+    `parts` are what a transaction writes through besides the version itself; `on_broken` is called, in the writer's
+    thread, when a write could not be synced: the process must then end, since a retry may report success for data
+    that is gone.
+    """
+
+    def __init__(
+        self, path: Path, *, lock_file: Path, parts: TransactionParts, clock: Clock, on_broken: Callable[[], None]
+    ) -> None:
+        self._reader = open_reader(path)
+        self._writer = open_writer(path)
+        self._lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._parts = parts
+        self._clock = clock
+        self._on_broken = on_broken
+        self._commits: GroupCommit[Work, Any] = GroupCommit(self._commit_group, name="records-writer")
+        self._checkpoints = WalCheckpoints(path)
+
+    async def read(self, keys: Sequence[Key]) -> Sequence[Record | None]:
+        execute = self._reader.execute
+        found = (execute(CURRENT, {"type": key.type, "id": key.id}).fetchone() for key in keys)
+        return [None if row is None else record_of(row) for row in found]
+
+    async def version(self, key: Key, version: int) -> Record | None:
+        row = self._reader.execute(VERSION, {"type": key.type, "id": key.id, "version": version}).fetchone()
+        return None if row is None else record_of(row)
+
+    async def history(self, key: Key, *, before: int, limit: int) -> Sequence[Record]:
+        bound = {"type": key.type, "id": key.id, "before": before, "most": limit}
+        return [record_of(row) for row in self._reader.execute(HISTORY, bound)]
+
+    async def content(self, binary_id: str, version: int) -> Content | None:
+        row = self._reader.execute(CONTENT, {"binary_id": binary_id, "version": version}).fetchone()
+        return None if row is None else content_of(row)
+
+    async def referrers(self, binary_id: str) -> Sequence[Record]:
+        return [record_of(row) for row in self._reader.execute(REFERRERS, {"binary_id": binary_id})]
+
+    async def write(self, work: Callable[[RecordTransaction], T]) -> T:
+        result: T = await self._commits.submit(work)
+        return result
+
+    async def close(self) -> None:
+        self._commits.close()
+        self._checkpoints.close()
+        self._writer.close()
+        self._reader.close()
+        os.close(self._lock)
+
+    def _commit_group(self, group: Sequence[Work]) -> Sequence[Any]:
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            return self._run_group(group)
+        except sqlite3.Error as error:
+            if self._writer.in_transaction:
+                self._writer.rollback()
+            if disk_failed(error):
+                self._on_broken()
+            raise failure_of(error) from error
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _run_group(self, group: Sequence[Work]) -> Sequence[Any]:
+        self._writer.execute("BEGIN IMMEDIATE")
+        transaction = SqliteRecordTransaction(self._writer, self._parts, now=self._clock())
+        outcomes = [self._run(work, transaction) for work in group]
+        if all(isinstance(outcome, BaseException) for outcome in outcomes):
+            self._writer.execute("ROLLBACK")
+            return outcomes
+        self._writer.execute("COMMIT")
+        self._checkpoints.committed()
+        return outcomes
+
+    def _run(self, work: Work, transaction: SqliteRecordTransaction) -> Any:
+        self._writer.execute("SAVEPOINT work")
+        try:
+            outcome = work(transaction)
+        except (sqlite3.Error, MemoryError):
+            raise
+        except Exception as refused:  # noqa: BLE001 (it is handed to the caller whose work it was)
+            self._writer.execute("ROLLBACK TO work")
+            transaction.forget()
+            outcome = refused
+        self._writer.execute("RELEASE work")
+        return outcome
+
+
+class WalCheckpoints:
+    """A thread that copies the write-ahead log into the database, so that no writer ever waits for it."""
+
+    def __init__(self, path: Path, *, every_commits: int = 200, idle_s: float = 5.0) -> None:
+        self._path = path
+        self._every_commits = every_commits
+        self._idle_s = idle_s
+        self._commits = 0
+        self._due = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="wal-checkpoints", daemon=True)
+        self._thread.start()
+
+    def committed(self) -> None:
+        """Told after each commit."""
+        self._commits += 1
+        if self._commits % self._every_commits == 0:
+            self._due.set()
+
+    def close(self) -> None:
+        """One last checkpoint, then the thread ends."""
+        self._closing = True
+        self._due.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection = open_writer(self._path)
+        done = 0
+        while not self._closing:
+            self._due.wait(self._idle_s)
+            self._due.clear()
+            if self._commits != done:
+                done = self._commits
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        connection.close()
+
+

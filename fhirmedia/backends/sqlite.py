@@ -1,0 +1,50 @@
+"""How SQLite is opened, and what its errors mean."""
+
+import logging
+import sqlite3
+from pathlib import Path
+
+from fhirmedia.core.errors import Category, Failure
+
+log = logging.getLogger("fhirmedia")
+
+_SQLITE_IOERR = 10
+_SQLITE_FULL = 13
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """A connection for the one writing thread: WAL, every commit synced, transactions begun by hand."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+    if mode != "wal":
+        raise Failure(Category.UNAVAILABLE, "The database cannot use write-ahead logging on this file system.")
+    connection.executescript(
+        "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA busy_timeout=30000;"
+        "PRAGMA foreign_keys=ON; PRAGMA cache_size=-65536; PRAGMA temp_store=MEMORY;"
+    )
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write; usable from any one thread at a time."""
+    connection = sqlite3.connect(
+        f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, cached_statements=512
+    )
+    connection.executescript(
+        "PRAGMA query_only=ON; PRAGMA busy_timeout=5000; PRAGMA cache_size=-16384; PRAGMA mmap_size=1073741824;"
+        "PRAGMA temp_store=MEMORY;"
+    )
+    return connection
+
+
+def disk_failed(error: sqlite3.Error) -> bool:
+    """Whether a sync or write failed in a way after which nothing this process believes about the file is safe."""
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == _SQLITE_IOERR
+
+
+def failure_of(error: sqlite3.Error) -> Failure:
+    """The Failure a client sees for a database error; its text holds nothing of the statement."""
+    if (getattr(error, "sqlite_errorcode", 0) & 0xFF) == _SQLITE_FULL:
+        return Failure(Category.DISK_FULL, "The storage is full; nothing was changed.")
+    log.error("the database refused: %s", getattr(error, "sqlite_errorname", type(error).__name__))
+    return Failure(Category.UNAVAILABLE, "The database cannot take the request at present.", retry_after_s=5)

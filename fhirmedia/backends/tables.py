@@ -1,0 +1,86 @@
+"""The tables of records.db: versions, contents, the log of changes. The single source of schema and statements.
+
+The tables of the search index stand in `index_tables`; both share one metadata, from which migrations are made.
+"""
+
+from sqlalchemy import Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text
+from sqlmodel import Field, SQLModel
+
+
+class RecordVersion(SQLModel, table=True):
+    """One row per version, never updated; `sequence` orders all changes of the archive."""
+
+    __tablename__ = "record_version"
+    __table_args__ = (Index("record_version_key", "type", "id", "version", unique=True),)
+
+    sequence: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    type: str = Field(sa_column=Column(Text, nullable=False))
+    id: str = Field(sa_column=Column(Text, nullable=False))
+    version: int
+    changed_at: int
+    method: str = Field(sa_column=Column(Text, nullable=False))
+    facts: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    body: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+
+
+class Blob(SQLModel, table=True):
+    """Bytes the object store holds; `crcs` are CRC-32 values of each MiB, four bytes big-endian each."""
+
+    __tablename__ = "blob"
+
+    digest: str = Field(sa_column=Column(Text, primary_key=True))
+    size: int
+    sha1: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    crcs: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    stored_at: int
+
+
+class BinaryContent(SQLModel, table=True):
+    """What each version of a Binary stands for."""
+
+    __tablename__ = "binary_content"
+    __table_args__ = (
+        PrimaryKeyConstraint("binary_id", "version"),
+        Index("binary_content_digest", "digest"),
+        {"sqlite_with_rowid": False},
+    )
+
+    binary_id: str = Field(sa_column=Column(Text, nullable=False))
+    version: int
+    content_type: str = Field(sa_column=Column(Text, nullable=False))
+    digest: str = Field(sa_column=Column(Text, nullable=False))
+
+
+class BinaryReferrer(SQLModel, table=True):
+    """Which versions name which Binary."""
+
+    __tablename__ = "binary_referrer"
+    __table_args__ = (PrimaryKeyConstraint("binary_id", "sequence"), {"sqlite_with_rowid": False})
+
+    binary_id: str = Field(sa_column=Column(Text, nullable=False))
+    sequence: int
+
+
+class UnclaimedBinary(SQLModel, table=True):
+    """Uploads that no record refers to yet; the sweeper looks here and nowhere else."""
+
+    __tablename__ = "unclaimed_binary"
+
+    binary_id: str = Field(sa_column=Column(Text, primary_key=True))
+    uploaded_at: int
+
+
+class Installation(SQLModel, table=True):
+    """What was decided when the folder was made, such as the time zone."""
+
+    __tablename__ = "installation"
+
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    value: str = Field(sa_column=Column(Text, nullable=False))
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The table behind a model, for statements."""
+    table = SQLModel.metadata.tables[str(model.__tablename__)]
+    assert isinstance(table, Table)
+    return table

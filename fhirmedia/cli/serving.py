@@ -1,0 +1,138 @@
+"""Running the application: an open socket, one process or several on it, and a graceful end."""
+
+import multiprocessing
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from fhirmedia.app import base_url_of, build_app, trusted_issuers
+from fhirmedia.backends.folder import Folder, file_system_of, make_folder, open_folder
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.settings import LOOPBACK, Settings, load_settings
+from fhirmedia.issuer.minting import is_demo
+from fhirmedia.r4.registry import load_registry
+from fhirmedia.web.metrics import share_metrics
+
+GRACE_S = 20
+
+
+def prepare_folder(path: Path) -> tuple[Folder, Settings]:
+    """The folder, made first if it is empty or absent, and the settings it is opened with."""
+    settings = load_settings()
+    if not Folder(path).exists:
+        make_folder(path, timezone=settings.timezone)
+    if settings.allow_volatile_storage:
+        print(
+            f"fhirmedia: FHIRMEDIA_ALLOW_VOLATILE_STORAGE is set; what is on {file_system_of(path)} may be lost.",
+            file=sys.stderr,
+        )
+    folder = open_folder(path, timezone=settings.timezone, allow_volatile=settings.allow_volatile_storage)
+    return folder, settings
+
+
+def serve(
+    folder: Folder, settings: Settings, *, host: str, port: int, workers: int, announce: Callable[[str], None]
+) -> int:
+    """Serve until SIGTERM or SIGINT; `announce` is called with the FHIR base once requests are answered."""
+    listener = _listen(host, port)
+    base_url = base_url_of(settings, folder, port=listener.getsockname()[1])
+    if host not in LOOPBACK and is_demo(folder.path):
+        raise Failure(Category.INVALID, "A demo folder is served on a loopback address only.")
+    trusted_issuers(settings, folder, load_registry(), base_url=base_url)
+    share_metrics(folder.run / "metrics")
+    if workers == 1:
+        return _run_worker(folder, settings, base_url, listener, lambda: announce(base_url))
+    return _run_workers(folder, settings, base_url, listener, workers=workers, announce=announce)
+
+
+class Worker(uvicorn.Server):
+    """One process's server; says when it has started."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_start()
+
+
+def _run_worker(
+    folder: Folder, settings: Settings, base_url: str, listener: socket.socket, started: Callable[[], None]
+) -> int:
+    app = build_app(folder, settings, base_url=base_url)
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+        h11_max_incomplete_event_size=128 * 1024,
+        lifespan="on",
+    )
+    server = Worker(config, started)
+    server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def _run_workers(
+    folder: Folder,
+    settings: Settings,
+    base_url: str,
+    listener: socket.socket,
+    *,
+    workers: int,
+    announce: Callable[[str], None],
+) -> int:
+    """One child per worker; a child that dies by itself ends the others, so that nothing half serves."""
+    context = multiprocessing.get_context("fork")
+    ready = context.Barrier(workers + 1)
+    children = [
+        context.Process(
+            target=_child, args=(folder, settings, base_url, listener, ready.wait), name=f"fhirmedia-{number}"
+        )
+        for number in range(workers)
+    ]
+    for child in children:
+        child.start()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for child in children:
+            child.terminate()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    ready.wait()
+    announce(base_url)
+    multiprocessing.connection.wait([child.sentinel for child in children])
+    stop(0, None)
+    for child in children:
+        child.join()
+    return max(abs(child.exitcode or 0) for child in children)
+
+
+def _child(
+    folder: Folder, settings: Settings, base_url: str, listener: socket.socket, started: Callable[[], None]
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(_run_worker(folder, settings, base_url, listener, started))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise Failure(Category.CONFLICT, f"Port {port} of {host} is taken; choose another with --port.") from None
+    listener.listen(2048)
+    listener.set_inheritable(True)
+    return listener

@@ -1,0 +1,116 @@
+"""Disclosure: what one interaction touched, by whom and why; the content of an audit row."""
+
+import json
+from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as _quoted
+from operator import attrgetter
+from typing import Literal, cast
+
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Key
+
+Depth = Literal["listed", "opened", "downloaded", "written", "refused"]
+Outcome = Literal["0", "4", "8", "12"]
+"""FHIR R4 audit-event-outcome: success, refused, failed for lack of means, crashed."""
+
+_FORM = 1
+_TEXTS = (
+    "outcome",
+    "issue",
+    "subject",
+    "client",
+    "user",
+    "token_id",
+    "purpose",
+    "reason",
+    "address",
+    "request_id",
+    "query_sha256",
+)
+_texts = attrgetter(*_TEXTS)
+_parts = attrgetter("key", "version", "depth", "patients")
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One resource that was listed, opened, downloaded, written or refused; `patients` are ids of local Patients.
+
+    `version` is None where no version was settled on, as in a refusal.
+    """
+
+    key: Key
+    version: int | None
+    depth: Depth
+    patients: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """One interaction of one caller.
+
+    `time` is in milliseconds UTC; `interaction` is a code of FHIR R4 restful-interaction, or `content`; `patients`
+    are all it was about, those of `touched` among them, each once; `reason` is why the program itself acted; `issue` is
+    the issue code of a refusal; `address` is the client's network address; `query_sha256` is the hexadecimal SHA-256
+    of the salted raw query.
+    """
+
+    time: int
+    interaction: str
+    subject: str
+    client: str
+    request_id: str
+    outcome: Outcome = "0"
+    user: str | None = None
+    token_id: str | None = None
+    purpose: str | None = None
+    reason: str | None = None
+    roles: tuple[str, ...] = ()
+    address: str | None = None
+    issue: str | None = None
+    query_sha256: str | None = None
+    patients: tuple[str, ...] = ()
+    touched: tuple[Touch, ...] = ()
+
+    def encode(self) -> bytes:
+        """The one JSON text of this Disclosure: ASCII, members in a fixed order, absent ones left out.
+
+        A touch reads `[type, id, version, depth, patients]`, its patients as positions in `patients`.
+        """
+        quoted = _quoted
+        place = {patient: str(at) for at, patient in enumerate(self.patients)}
+        touched = [
+            f'[{quoted(key.type)},{quoted(key.id)},{version or "null"},"{depth}",[{_positions(place, patients)}]]'
+            for key, version, depth, patients in map(_parts, self.touched)
+        ]
+        members = [f'{{"form":{_FORM},"time":{self.time:d},"interaction":{quoted(self.interaction)}']
+        texts = zip(_TEXTS, _texts(self), strict=True)
+        members += [f'"{name}":{quoted(value)}' for name, value in texts if value is not None]
+        members += [
+            f'"{name}":[{",".join(map(quoted, values))}]'
+            for name, values in (("roles", self.roles), ("patients", self.patients))
+            if values
+        ]
+        if touched:
+            members.append(f'"touched":[{",".join(touched)}]')
+        return (",".join(members) + "}").encode("ascii")
+
+
+def decode_disclosure(content: bytes) -> Disclosure:
+    """The inverse of `Disclosure.encode`; raises Failure CORRUPT for anything else."""
+    try:
+        stated = json.loads(content)
+        form = stated.pop("form")
+        patients = tuple(stated.pop("patients", ()))
+        touched = tuple(
+            Touch(Key(kind, identity), version, cast(Depth, depth), tuple(patients[at] for at in places))
+            for kind, identity, version, depth, places in stated.pop("touched", ())
+        )
+        if form == _FORM:
+            return Disclosure(roles=tuple(stated.pop("roles", ())), patients=patients, touched=touched, **stated)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        pass
+    raise Failure(Category.CORRUPT, "An audit row does not hold a disclosure.")
+
+
+def _positions(place: dict[str, str], patients: tuple[str, ...]) -> str:
+    return place[patients[0]] if len(patients) == 1 else ",".join([place[patient] for patient in patients])

@@ -1,0 +1,90 @@
+"""Binaries: made by an upload, its uploader's until a record refers to them, unchangeable from then on."""
+
+from fhirmedia.access.caller import Caller
+from fhirmedia.access.grant import Grant
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Facts, Key, Record
+from fhirmedia.custody.proposal import Proposal, expect, may_create_under
+from fhirmedia.ports.records import Content, Draft, RecordTransaction
+from fhirmedia.r4.codec import prepare
+from fhirmedia.r4.json_types import JsonObject
+
+BINARY = "Binary"  # type-name: the one type that stands for bytes
+
+
+class Binaries:
+    """Writes of Binaries inside the writer's transaction."""
+
+    def upload(self, transaction: RecordTransaction, caller: Caller, binary_id: str, content: Content) -> Record:
+        """A new, unclaimed Binary of this Caller."""
+        resource: JsonObject = {"resourceType": BINARY, "contentType": content.content_type}
+        return self._put(transaction, caller, Key(BINARY, binary_id), resource, content)
+
+    def write(
+        self,
+        transaction: RecordTransaction,
+        caller: Caller,
+        grant: Grant,
+        proposal: Proposal,
+        *,
+        content: Content | None,
+    ) -> Record:
+        """Create, replace or delete a Binary. Raises NOT_FOUND, NOT_ALLOWED, CONFLICT, PRECONDITION, FORBIDDEN."""
+        key = proposal.key
+        old = transaction.current(key)
+        visible = old is not None and readable(transaction, caller, grant, old)
+        if proposal.method == "delete":
+            if old is None or not visible:
+                raise Failure(Category.NOT_FOUND, "There is no such resource.")
+            self._replaceable(transaction, caller, old, proposal)
+            return old if old.deleted else transaction.put(Draft(key, "delete", None, old.facts, None))
+        if content is None or proposal.resource is None:
+            raise Failure(Category.INTERNAL, "A Binary was proposed without its content.")
+        if proposal.method == "create" and old is not None:
+            raise Failure(Category.CONFLICT, "The id is taken.")
+        if proposal.method == "update":
+            if old is None and may_create_under(caller, key.id):
+                expect(proposal, None)
+            elif old is None or not visible:
+                raise Failure(Category.NOT_ALLOWED, "There is no such resource, and this client may not choose its id.")
+            else:
+                self._replaceable(transaction, caller, old, proposal)
+        return self._put(transaction, caller, key, proposal.resource, content, old=old)
+
+    def _replaceable(self, transaction: RecordTransaction, caller: Caller, old: Record, proposal: Proposal) -> None:
+        expect(proposal, old)
+        if transaction.referrers(old.key.id) or old.facts.owner != caller.owner:
+            raise Failure(
+                Category.CONFLICT, "A record refers to this Binary; new bytes are a new Binary and a new version of it."
+            )
+
+    def _put(
+        self,
+        transaction: RecordTransaction,
+        caller: Caller,
+        key: Key,
+        resource: JsonObject,
+        content: Content,
+        *,
+        old: Record | None = None,
+    ) -> Record:
+        facts = Facts(owner=caller.owner)
+        method = "create" if old is None else "update"
+        return transaction.put(Draft(key, method, prepare(resource), facts, None, content))
+
+
+def readable(transaction: RecordTransaction, caller: Caller, grant: Grant, binary: Record) -> bool:
+    """Whether the Caller may read a Binary: through a record it may read, or as its uploader until it is claimed."""
+    referrers = transaction.referrers(binary.key.id)
+    if not referrers:
+        return binary.facts.owner == caller.owner
+    for referrer in referrers:
+        newest = transaction.current(referrer.key)
+        if (
+            newest is not None
+            and not newest.deleted
+            and grant.admits("read", referrer.key, referrer.facts)
+            and grant.admits("read", newest.key, newest.facts)
+        ):
+            return True
+    return False

@@ -1,0 +1,180 @@
+"""Intake: what a write must satisfy inside the writer's transaction, and the drafts it becomes.
+
+Everything that must be free of races is decided here: the version expected, labels, claims of Binaries, references that
+decide access, the facts of the new version and whether the Caller may have it exist.
+"""
+
+from collections.abc import Callable, Mapping
+
+from fhirmedia.access.caller import Caller
+from fhirmedia.access.grant import Action, Grant
+from fhirmedia.access.security_labels import security_to_store
+from fhirmedia.access.policy import IMPORTER
+from fhirmedia.core.errors import Category, Failure, Issue
+from fhirmedia.core.records import Facts, Key, Method, Record
+from fhirmedia.custody.binaries import BINARY, Binaries
+from fhirmedia.custody.claims import Claims
+from fhirmedia.custody.proposal import Proposal, expect, may_create_under
+from fhirmedia.ports.records import Content, Draft, RecordTransaction
+from fhirmedia.r4.codec import prepare
+from fhirmedia.r4.extract import Extractor
+from fhirmedia.r4.facts import access_references, department_tag, facts_of
+from fhirmedia.r4.json_in import parse_json
+from fhirmedia.r4.json_types import JsonArray, JsonObject
+from fhirmedia.r4.registry import Registry
+
+Lookup = Callable[[Key], JsonObject | None]
+
+class Intake:
+    """Turns Proposals into versions; pure but for the transaction it is handed."""
+
+    def __init__(self, registry: Registry, extractor: Extractor, *, base_url: str) -> None:
+        self._registry = registry
+        self._extractor = extractor
+        self._base_url = base_url
+        self._claims = Claims(base_url=base_url)
+        self._binaries = Binaries()
+
+    def write(
+        self,
+        transaction: RecordTransaction,
+        caller: Caller,
+        grant: Grant,
+        proposal: Proposal,
+        *,
+        staged: Mapping[str, Content],
+    ) -> list[Record]:
+        """Write the proposal and the staged Binaries, given by id; the proposed record is last.
+
+        Raises Failure NOT_FOUND, NOT_ALLOWED, FORBIDDEN, CONFLICT, PRECONDITION, UNPROCESSABLE, INVALID.
+        """
+        if proposal.key.type == BINARY:
+            content = staged.get(proposal.key.id)
+            return [self._binaries.write(transaction, caller, grant, proposal, content=content)]
+        old = transaction.current(proposal.key)
+        match proposal.method:
+            case "delete":
+                return [self._delete(transaction, grant, proposal, old)]
+            case "create" if old is not None:
+                raise Failure(Category.CONFLICT, "The id is taken.")
+            case "create":
+                action: Action = "create"
+            case "update":
+                action = _update_action(caller, grant, proposal, old)
+        uploads = [
+            self._binaries.upload(transaction, caller, binary_id, content)
+            for binary_id, content in staged.items()
+        ]
+        return [*uploads, self._write(transaction, caller, grant, proposal, action=action, old=old)]
+
+    def _write(
+        self,
+        transaction: RecordTransaction,
+        caller: Caller,
+        grant: Grant,
+        proposal: Proposal,
+        *,
+        action: Action,
+        old: Record | None,
+    ) -> Record:
+        key, resource = proposal.key, dict(proposal.resource or {})
+        lookup = _lookup(transaction)
+        unchecked = IMPORTER in caller.roles or caller.system_reason is not None
+        self._set_meta(resource, caller, old, lookup)
+        entries = self._extractor.entries(resource, key=key, last_updated_ms=0)
+        facts = facts_of(resource, entries=entries, registry=self._registry, base_url=self._base_url, lookup=lookup)
+        if not grant.admits(action, key, facts):
+            raise Failure(Category.FORBIDDEN, "The token does not allow a resource about this patient or unit.")
+        if self._claims.settle(transaction, caller, grant, resource, facts=facts):
+            entries = self._extractor.entries(resource, key=key, last_updated_ms=0)
+        if not unchecked:
+            self._check_references(transaction, caller, grant, resource, facts=facts, key=key)
+        method: Method = "create" if old is None else "update"
+        return transaction.put(Draft(key, method, prepare(resource), facts, entries))
+
+    def _set_meta(self, resource: JsonObject, caller: Caller, old: Record | None, lookup: Lookup) -> None:
+        given = resource.get("meta")
+        meta = dict(given) if isinstance(given, dict) else {}
+        sent = meta.get("security")
+        stored = _security(old) if old is not None else None
+        security = security_to_store(stored, sent if isinstance(sent, list) else None, caller=caller)
+        if security:
+            meta["security"] = security
+        tag = department_tag(resource, registry=self._registry, base_url=self._base_url, lookup=lookup)
+        if tag is not None:
+            present = meta.get("tag")
+            meta["tag"] = [*(present if isinstance(present, list) else []), tag]
+        resource["meta"] = meta
+
+    def _check_references(
+        self,
+        transaction: RecordTransaction,
+        caller: Caller,
+        grant: Grant,
+        resource: JsonObject,
+        *,
+        facts: Facts,
+        key: Key,
+    ) -> None:
+        issues = []
+        for expression, target in access_references(resource, registry=self._registry, base_url=self._base_url):
+            if target == key or target.type == BINARY:
+                continue
+            found = transaction.current(target)
+            known = found is not None and not found.deleted
+            if not known or not (grant.admits("read", target, found.facts) or _own(caller, target)):
+                text = "The reference does not lead to a resource that may be read."
+                issues.append(Issue("not-found", text, expression))
+        if issues:
+            raise Failure(Category.UNPROCESSABLE, issues=issues)
+
+    def _delete(
+        self, transaction: RecordTransaction, grant: Grant, proposal: Proposal, old: Record | None
+    ) -> Record:
+        key = proposal.key
+        if old is None or not grant.admits("read", key, old.facts):
+            raise Failure(Category.NOT_FOUND, "There is no such resource.")
+        expect(proposal, old)
+        if not grant.admits("delete", key, old.facts):
+            raise Failure(Category.FORBIDDEN, "The resource may be read but not deleted.")
+        if old.deleted:
+            return old
+        if old.facts.patients == (key.id,) and transaction.has_dependents(key.id):
+            raise Failure(Category.CONFLICT, "Other resources are about this patient; they have to go first.")
+        return transaction.put(Draft(key, "delete", None, old.facts, None))
+
+
+def _update_action(caller: Caller, grant: Grant, proposal: Proposal, old: Record | None) -> Action:
+    """Update what is visible; create under an id only inside the Caller's prefixes. Absent and hidden look alike."""
+    key = proposal.key
+    if old is None and may_create_under(caller, key.id):
+        expect(proposal, None)
+        return "create"
+    if old is None or not grant.admits("read", key, old.facts):
+        raise Failure(Category.NOT_ALLOWED, "There is no such resource, and this client may not choose its id.")
+    expect(proposal, old)
+    if not grant.admits("update", key, old.facts):
+        raise Failure(Category.FORBIDDEN, "The resource may be read but not changed.")
+    return "update"
+
+
+def _own(caller: Caller, target: Key) -> bool:
+    """Whether the token itself names the target: its patient, or one of its units."""
+    return target in {Key("Patient", caller.patient or "")} | {  # type-name: what a token can be bound to
+        Key("Organization", unit) for unit in caller.units  # type-name: what a token can be bound to
+    }
+
+
+def _security(record: Record) -> JsonArray:
+    body = parse_json(record.body) if record.body is not None else {}
+    meta = body.get("meta")
+    security = meta.get("security") if isinstance(meta, dict) else None
+    return security if isinstance(security, list) else []
+
+
+def _lookup(transaction: RecordTransaction) -> Lookup:
+    def current(key: Key) -> JsonObject | None:
+        record = transaction.current(key)
+        return None if record is None or record.body is None else parse_json(record.body)
+
+    return current

@@ -1,0 +1,229 @@
+"""Session: one Caller, one intent, one unit of work; the only way to read, search or write."""
+
+import hashlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fhirmedia.access.caller import Caller
+from fhirmedia.access.grant import Action, Grant
+from fhirmedia.core.clock import Clock
+from fhirmedia.core.disclosure import Depth, Disclosure, Outcome, Touch
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Key, Record
+from fhirmedia.custody.content import ContentTicket
+from fhirmedia.custody.intake import Intake
+from fhirmedia.custody.paging import Found, Walk, bookmark
+from fhirmedia.custody.proposal import Proposal
+from fhirmedia.ports.records import Content, RecordTransaction
+from fhirmedia.r4.query import Query
+
+if TYPE_CHECKING:
+    from fhirmedia.custody.custodian import Stores
+
+SALT_BYTES = 16
+
+_OUTCOMES: dict[Category, Outcome] = {
+    Category.INTERNAL: "12",
+    Category.UNAVAILABLE: "8",
+    Category.DISK_FULL: "8",
+    Category.CORRUPT: "8",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RequestNote:
+    """What audit keeps of the request itself: its id, where it came from, and the raw query if there is one."""
+
+    request_id: str
+    address: str | None = None
+    raw_query: bytes = b""
+
+
+class Session:
+    """Made by the Custodian only. Every method notes what it touched; nobody calls an audit function."""
+
+    def __init__(
+        self,
+        stores: "Stores",
+        caller: Caller,
+        grant: Grant,
+        interaction: str,
+        note: RequestNote,
+        intake: Intake,
+        clock: Clock,
+    ) -> None:
+        self._stores = stores
+        self._caller = caller
+        self._grant = grant
+        self._interaction = interaction
+        self._note = note
+        self._intake = intake
+        self._clock = clock
+        self._touched: list[Touch] = []
+        self._tickets: list[ContentTicket] = []
+        self._staged: dict[str, Content] = {}
+        self._audited = False
+        self._salted = os.urandom(SALT_BYTES) + note.raw_query if note.raw_query else None
+
+    async def read(self, key: Key) -> Record:
+        """The newest version. Raises Failure NOT_FOUND (absent or hidden, alike), GONE (deleted and visible before)."""
+        record = await self._visible(key)
+        if record.deleted:
+            raise Failure(Category.GONE, "The resource was deleted.")
+        self._touch(record, "opened")
+        return record
+
+    async def vread(self, key: Key, version: int) -> Record:
+        """One version; both it and the newest one must be visible. Raises Failure NOT_FOUND, GONE."""
+        await self._visible(key)
+        record = await self._stores.records.version(key, version)
+        if record is None or not self._grant.admits("read", key, record.facts):
+            raise _absent()
+        if record.deleted:
+            raise Failure(Category.GONE, "This version marks the deletion of the resource.")
+        self._touch(record, "opened")
+        return record
+
+    async def history(self, key: Key, *, before: int, limit: int) -> tuple[Sequence[Record], int]:
+        """Visible versions below `before`, newest first, and how many are visible in all. Raises NOT_FOUND."""
+        await self._visible(key)
+        versions = await self._stores.records.history(key, before=2**62, limit=2**31)
+        admitted = [record for record in versions if self._grant.admits("read", key, record.facts)]
+        page = [record for record in admitted if record.version < before][:limit]
+        for record in page:
+            self._touch(record, "opened")
+        return page, len(admitted)
+
+    async def search(self, query: Query, *, types: Sequence[str], walk: Walk) -> Found:
+        """Records of one page, and where it ended. Raises Failure FORBIDDEN, TOO_COSTLY."""
+        narrowed = self._grant.narrow(query, types=types)
+        view = self._stores.views.get(types[0]) if len(types) == 1 else None
+        hits = await (view or self._stores.index).search(narrowed, page=walk.page())
+        found = await (view or self._stores.records).read(hits.keys)
+        records = [
+            record
+            for record in found
+            if record is not None and not record.deleted and self._grant.admits("read", record.key, record.facts)
+        ]
+        for record in records:
+            self._touch(record, "listed")
+        return Found(records, hits.total, bookmark(hits.next))
+
+    async def write(self, proposal: Proposal) -> Record:
+        """Create, update or delete as proposed, in one transaction with its audit row.
+
+        Raises what `Intake.decide` raises, and Failure UNAVAILABLE or DISK_FULL.
+        """
+        self._touched.append(Touch(proposal.key, None, "refused", ()))
+
+        def work(transaction: RecordTransaction) -> Record:
+            written = self._intake.write(transaction, self._caller, self._grant, proposal, staged=self._staged)
+            touched = tuple(Touch(each.key, each.version, "written", each.facts.patients) for each in written)
+            transaction.audit(self._disclosure("0", touched).encode(), self._salted)
+            return written[-1]
+
+        record = await self._stores.records.write(work)
+        self._audited = True
+        return record
+
+    async def receive(self, chunks: AsyncIterator[bytes], *, content_type: str, binary_id: str) -> int:
+        """Store bytes durably and stage them as this Binary for the next `write`; returns their number.
+
+        Until then they belong to nobody, and are swept if the write does not come.
+        """
+        blob = await self._stores.objects.put(chunks)
+        self._staged[binary_id] = Content(content_type, blob)
+        return blob.size
+
+    async def content(self, key: Key, *, depth: Depth) -> ContentTicket:
+        """Permission to stream what a Binary stands for. Raises Failure NOT_FOUND, GONE."""
+        record = (await self._stores.records.read((key,)))[0]
+        owner = None if record is None else await self._referrer(record)
+        if record is None or owner is None:
+            raise self._refuse(key)
+        if record.deleted:
+            raise Failure(Category.GONE, "The resource was deleted.")
+        content = await self._stores.records.content(key.id, record.version)
+        if content is None:
+            raise Failure(Category.CORRUPT, "The content of the Binary is not in the store.")
+        self._touched.append(Touch(key, record.version, depth, owner.facts.patients))
+        if owner.key != key:
+            self._touch(owner, depth)
+        ticket = ContentTicket(content, record, self._stores.objects)
+        self._tickets.append(ticket)
+        return ticket
+
+    def require(self, action: Action, kind: str) -> None:
+        """Refuse, before anything is read, what no record could make permissible. Raises Failure FORBIDDEN."""
+        self._grant.require(action, kind)
+
+    async def disclosed(self) -> None:
+        """Make what was touched durable; called by the Custodian when the unit of work ends well."""
+        if not self._audited:
+            await self._append(self._disclosure("0", tuple(self._touched)))
+        for ticket in self._tickets:
+            ticket.disclosed()
+
+    async def refused(self, failure: Failure | None) -> None:
+        """Make a refusal (None: a crash) durable, with what was attempted; called by the Custodian."""
+        attempted = tuple(Touch(touch.key, touch.version, "refused", ()) for touch in self._touched)
+        if failure is None:
+            await self._append(self._disclosure("12", attempted, issue="exception"))
+        else:
+            outcome = _OUTCOMES.get(failure.category, "4")
+            await self._append(self._disclosure(outcome, attempted, issue=failure.issues[0].code))
+
+    async def _visible(self, key: Key) -> Record:
+        self._grant.require("read", key.type)
+        view = self._stores.views.get(key.type)
+        record = (await (view or self._stores.records).read((key,)))[0]
+        if record is None or not self._grant.admits("read", key, record.facts):
+            raise self._refuse(key)
+        return record
+
+    async def _referrer(self, binary: Record) -> Record | None:
+        referrers = await self._stores.records.referrers(binary.key.id)
+        for referrer in referrers:
+            if not self._grant.admits("read", referrer.key, referrer.facts):
+                continue
+            newest = (await self._stores.records.read((referrer.key,)))[0]
+            if newest is not None and not newest.deleted and self._grant.admits("read", newest.key, newest.facts):
+                return referrer
+        unclaimed = not referrers and binary.facts.owner == self._caller.owner
+        return binary if unclaimed else None
+
+    def _touch(self, record: Record, depth: Depth) -> None:
+        self._touched.append(Touch(record.key, record.version, depth, record.facts.patients))
+
+    def _refuse(self, key: Key) -> Failure:
+        self._touched.append(Touch(key, None, "refused", ()))
+        return _absent()
+
+    def _disclosure(self, outcome: Outcome, touched: tuple[Touch, ...], *, issue: str | None = None) -> Disclosure:
+        caller = self._caller
+        return Disclosure(
+            time=self._clock(),
+            interaction=self._interaction,
+            subject=caller.subject,
+            client=caller.client,
+            request_id=self._note.request_id,
+            outcome=outcome,
+            user=caller.user,
+            token_id=caller.token_id,
+            purpose=caller.purpose,
+            roles=tuple(sorted(caller.roles)),
+            address=self._note.address,
+            issue=issue,
+            query_sha256=None if self._salted is None else hashlib.sha256(self._salted).hexdigest(),
+            patients=tuple(dict.fromkeys(patient for touch in touched for patient in touch.patients)),
+            touched=touched,
+        )
+
+    async def _append(self, disclosure: Disclosure) -> None:
+        await self._stores.disclosures.append(disclosure.encode(), self._salted)
+
+
+def _absent() -> Failure:
+    return Failure(Category.NOT_FOUND, "There is no such resource.")

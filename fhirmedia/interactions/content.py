@@ -1,0 +1,94 @@
+"""Binary: content in by stream, out by ticket (FHIR R4, Binary; http 3.1.0.1)."""
+
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.ids import new_id
+from fhirmedia.core.records import Key, Record
+from fhirmedia.custody.content import ContentTicket
+from fhirmedia.custody.proposal import Proposal
+from fhirmedia.custody.session import Session
+from fhirmedia.interactions.archive import Archive, Asker
+from fhirmedia.interactions.resource_in import decode_inline, require_type, resource_in
+from fhirmedia.interactions.update import require_id
+from fhirmedia.media.sniff import HEAD_BYTES
+from fhirmedia.r4.json_types import JsonObject
+
+BINARY = "Binary"  # type-name: the one type that stands for bytes
+
+
+async def upload(
+    archive: Archive, asker: Asker, chunks: AsyncIterator[bytes], *, content_type: str, key: Key | None, expected: int | None
+) -> Record:
+    """Raw bytes as a Binary: a new one, or (with a Key) an update of it. The stream is never held whole.
+
+    Raises Failure INVALID, TOO_LARGE, FORBIDDEN, NOT_ALLOWED, CONFLICT, PRECONDITION, and what storage raises.
+    """
+    method: Literal["create", "update"] = "create" if key is None else "update"
+    archive.registry.require(BINARY, method)
+    async with archive.custodian.session(asker.caller, method, note=asker.note) as session:
+        session.require(method, BINARY)
+        target = key or Key(BINARY, new_id())
+        resource: JsonObject = {"resourceType": BINARY, "contentType": content_type}
+        checked = _checked(chunks, content_type=content_type, limit=archive.settings.upload_max)
+        await session.receive(checked, content_type=content_type, binary_id=target.id)
+        return await session.write(Proposal(target, method, resource, expected=expected))
+
+
+async def upload_resource(
+    archive: Archive, asker: Asker, content: bytes, *, key: Key | None, expected: int | None
+) -> Record:
+    """A Binary resource in FHIR JSON, its `data` decoded. Raises as `upload`."""
+    method: Literal["create", "update"] = "create" if key is None else "update"
+    archive.registry.require(BINARY, method)
+    async with archive.custodian.session(asker.caller, method, note=asker.note) as session:
+        session.require(method, BINARY)
+        resource = resource_in(archive, content, kind=BINARY)
+        if key is not None:
+            require_id(key, resource.get("id"))
+        target = key or Key(BINARY, new_id())
+        await _stage(archive, session, resource, target)
+        return await session.write(Proposal(target, method, resource, expected=expected))
+
+
+async def download(
+    archive: Archive, asker: Asker, key: Key, *, depth: Literal["opened", "downloaded"]
+) -> ContentTicket:
+    """Permission to stream the bytes of a Binary. Raises Failure NOT_FOUND, GONE."""
+    archive.registry.require(BINARY, "read")
+    async with archive.custodian.session(asker.caller, "content", note=asker.note) as session:
+        return await session.content(key, depth=depth)
+
+
+async def _stage(archive: Archive, session: Session, resource: JsonObject, target: Key) -> None:
+    data = resource.pop("data", None)
+    inline = decode_inline(archive, data if isinstance(data, str) else "", path="Binary.data")
+    content_type = str(resource["contentType"])
+    require_type(inline[:HEAD_BYTES], content_type=content_type, path="Binary.contentType")
+
+    async def once() -> AsyncIterator[bytes]:
+        yield inline
+
+    await session.receive(once(), content_type=content_type, binary_id=target.id)
+
+
+async def _checked(chunks: AsyncIterator[bytes], *, content_type: str, limit: int) -> AsyncIterator[bytes]:
+    """The same bytes, once their beginning has been seen to be of the declared type, and while they are in bounds."""
+    head = bytearray()
+    looked, size = False, 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise Failure(Category.TOO_LARGE, "The content is over the upload limit.")
+        if looked:
+            yield chunk
+            continue
+        head += chunk
+        if len(head) >= HEAD_BYTES:
+            require_type(bytes(head[:HEAD_BYTES]), content_type=content_type, path=None)
+            looked = True
+            yield bytes(head)
+    if not looked:
+        require_type(bytes(head), content_type=content_type, path=None)
+        yield bytes(head)

@@ -1,0 +1,75 @@
+"""A resource on its way in: parsed, checked, its inline content lifted out."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator
+
+from fhirmedia.core.errors import Category, Failure, Issue
+from fhirmedia.core.ids import new_id
+from fhirmedia.custody.session import Session
+from fhirmedia.interactions.archive import Archive
+from fhirmedia.media.sniff import HEAD_BYTES, agrees, is_content_type
+from fhirmedia.r4.attachments import find_attachments
+from fhirmedia.r4.checker import check
+from fhirmedia.r4.json_in import parse_json
+from fhirmedia.r4.json_types import JsonObject
+from fhirmedia.r4.model import check_model
+from fhirmedia.r4.identifier_rules import check_identifiers
+
+OCTETS = "application/octet-stream"
+
+
+def resource_in(archive: Archive, content: bytes, *, kind: str) -> JsonObject:
+    """The resource as sent, valid R4 of this type. Raises Failure INVALID with every issue found."""
+    resource = parse_json(content)
+    issues: list[Issue] = check(resource, type=kind)
+    if not issues:
+        issues = check_model(resource, type=kind)
+    if not issues:
+        issues = check_identifiers(resource, environment=archive.settings.environment)
+    if issues:
+        raise Failure(Category.INVALID, issues=issues)
+    return resource
+
+
+async def lift(archive: Archive, session: Session, resource: JsonObject) -> None:
+    """Store every inline `data` and put the reference of a Binary in its place.
+
+    Raises Failure TOO_LARGE above the inline limit, INVALID where the content is not of its declared type.
+    """
+    for found in find_attachments(resource, str(resource["resourceType"])):
+        data = found.node.get("data")
+        if not isinstance(data, str):
+            continue
+        declared = found.node.get("contentType")
+        content_type = declared if isinstance(declared, str) else OCTETS
+        inline = decode_inline(archive, data, path=f"{found.path}.data")
+        require_type(inline[:HEAD_BYTES], content_type=content_type, path=f"{found.path}.contentType")
+        binary_id = new_id()
+        await session.receive(_once(inline), content_type=content_type, binary_id=binary_id)
+        del found.node["data"]
+        found.node["url"] = f"Binary/{binary_id}"
+
+
+def decode_inline(archive: Archive, data: str, *, path: str) -> bytes:
+    """The bytes of a base64Binary. Raises Failure TOO_LARGE above the inline limit, INVALID for other text."""
+    if len(data) * 3 // 4 - 2 > archive.settings.inline_max:
+        raise Failure(
+            Category.TOO_LARGE, "Inline content is over the limit; send it to POST /fhir/Binary.", expression=path
+        )
+    try:
+        return base64.b64decode("".join(data.split()), validate=True)
+    except binascii.Error:
+        raise Failure(Category.INVALID, "The data is not base64.", code="value", expression=path) from None
+
+
+def require_type(head: bytes, *, content_type: str, path: str | None) -> None:
+    """Raise Failure INVALID unless content that starts like this may be called by this media type."""
+    if not is_content_type(content_type):
+        raise Failure(Category.INVALID, "The content type is not a media type.", code="value", expression=path)
+    if not agrees(content_type, head):
+        raise Failure(Category.INVALID, "The content is not of the declared type.", code="value", expression=path)
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content

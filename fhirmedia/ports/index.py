@@ -1,0 +1,49 @@
+"""What a search engine must answer; it only ever sees narrowed queries."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.core.records import Key
+from fhirmedia.r4.query import SortKey
+
+SortValue = int | float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page ended: the sort tuple of its last row (None: the value is missing) and that row's Key."""
+
+    values: tuple[SortValue, ...]
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a walk: order, how many rows, after which row, and how the total is wanted.
+
+    `total`: `none`; `accurate` counts exactly or raises TOO_COSTLY; `bounded` counts up to `total_limit` rows and
+    leaves the total out above it. `count` 0 asks for the total alone.
+    """
+
+    count: int
+    sort: tuple[SortKey, ...] = ()
+    after: Position | None = None
+    total: Literal["none", "accurate", "bounded"] = "none"
+    total_limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """The Keys of a page in order, where it ended (None: nothing follows), and the total if it was counted."""
+
+    keys: tuple[Key, ...]
+    next: Position | None
+    total: int | None
+
+
+class SearchIndex(Protocol):
+    """One engine."""
+
+    async def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
+        """Keys of current records that the query selects. Raises Failure TOO_COSTLY beyond the search budget."""

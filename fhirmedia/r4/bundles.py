@@ -1,0 +1,76 @@
+"""Bundles joined from stored bytes: no resource is parsed or dumped to put it into one (FHIR R4, Bundle)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fhirmedia.core.clock import instant
+from fhirmedia.core.ids import new_id
+from fhirmedia.core.records import Record
+from fhirmedia.r4.codec import dump
+from fhirmedia.r4.json_types import JsonObject
+
+_STATUS = {"create": "201 Created", "update": "200 OK", "delete": "204 No Content"}
+_VERB = {"create": "POST", "update": "PUT", "delete": "DELETE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One match: the absolute URL of the resource, and its JSON."""
+
+    url: str
+    body: bytes
+
+
+def searchset(
+    matches: Iterable[Match],
+    *,
+    links: Sequence[tuple[str, str]],
+    total: int | None,
+    now: int,
+    outcome: JsonObject | None = None,
+) -> bytes:
+    """A searchset; `outcome` becomes a last entry of search mode `outcome`."""
+    entries = [
+        b'{"fullUrl":' + dump(match.url) + b',"resource":' + match.body + b',"search":{"mode":"match"}}'
+        for match in matches
+    ]
+    if outcome is not None:
+        entries.append(b'{"resource":' + dump(outcome) + b',"search":{"mode":"outcome"}}')
+    return _bundle("searchset", entries, links=links, total=total, now=now)
+
+
+def history(
+    records: Iterable[Record], *, base_url: str, links: Sequence[tuple[str, str]], total: int, now: int
+) -> bytes:
+    """A history: newest version first, each with the request and response that made it."""
+    entries = []
+    for record in records:
+        path = record.key.type if record.method == "create" else str(record.key)
+        request: JsonObject = {"method": _VERB[record.method], "url": path}
+        response: JsonObject = {
+            "status": _STATUS[record.method],
+            "etag": f'W/"{record.version}"',
+            "lastModified": instant(record.changed_at),
+        }
+        resource = b"" if record.body is None else b',"resource":' + record.body
+        entries.append(
+            b'{"fullUrl":' + dump(f"{base_url}/{record.key}") + resource
+            + b',"request":' + dump(request) + b',"response":' + dump(response) + b"}"
+        )
+    return _bundle("history", entries, links=links, total=total, now=now)
+
+
+def _bundle(
+    kind: str, entries: list[bytes], *, links: Sequence[tuple[str, str]], total: int | None, now: int
+) -> bytes:
+    head: JsonObject = {
+        "resourceType": "Bundle",
+        "id": new_id(),
+        "meta": {"lastUpdated": instant(now)},
+        "type": kind,
+    }
+    if total is not None:
+        head["total"] = total
+    head["link"] = [{"relation": relation, "url": url} for relation, url in links]
+    opened = dump(head)[:-1]
+    return opened + b',"entry":[' + b",".join(entries) + b"]}" if entries else opened + b"}"

@@ -1,0 +1,142 @@
+"""From a resource to its index entries: every indexed parameter and its compartments, by compiled expressions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fhirmedia.core.records import Key
+from fhirmedia.r4.conversions import Conversions
+from fhirmedia.r4.expressions import Run, collect, compile_expression, inside
+from fhirmedia.r4.fold import bounded
+from fhirmedia.r4.json_types import JsonObject
+from fhirmedia.r4.registry import Registry, SearchParameter, ServedType
+from fhirmedia.r4.values import DateValue, IndexEntries, ReferenceValue, SearchValue, TokenValue
+
+PATIENT = "Patient"  # type-name: the type whose compartment decides access
+_FROM_KEY = frozenset({"_id", "_lastUpdated"})
+
+Values = dict[str, tuple[SearchValue, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Repetitions:
+    """A composite from one of its bases: `base` finds the repetitions, each part is looked for within one."""
+
+    base: Run
+    parts: tuple[tuple[str, tuple[Run, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What to run on a type: by the JSON name a way begins with, and what has to see the whole resource."""
+
+    by_root: dict[str, tuple[tuple[str, Run], ...]]
+    whole: tuple[tuple[str, Run], ...]
+    composites: tuple[_Repetitions, ...]
+    membership: tuple[str, ...]
+    hidden_membership: tuple[Run, ...]
+
+
+class Extractor:
+    """All expressions of a Registry, bound to one base URL and time zone. Stateless once made, safe among threads."""
+
+    def __init__(self, registry: Registry, *, base_url: str, zone: ZoneInfo) -> None:
+        conversions = Conversions(base_url=base_url, zone=zone)
+        self._plans = {name: _plan(served, conversions) for name, served in registry.types.items()}
+
+    def entries(self, resource: JsonObject, *, key: Key, last_updated_ms: int) -> IndexEntries:
+        """What engines store about a checked resource of a served type.
+
+        Holds all indexed parameters, `_id` from the Key and `_lastUpdated` from the argument (which may be replaced by
+        `with_last_updated` once it is known), and the ids of the local Patients in whose compartment it is.
+        """
+        plan = self._plans[key.type]
+        found: dict[str, list[SearchValue]] = {}
+        for name in resource:
+            for code, run in plan.by_root.get(name, ()):
+                run(resource, resource, found.setdefault(code, []))
+        for code, run in plan.whole:
+            run(resource, resource, found.setdefault(code, []))
+        for repetitions in plan.composites:
+            _meet(repetitions, resource, found)
+        values: Values = {
+            "_id": (TokenValue(None, bounded(key.id)),),
+            "_lastUpdated": (DateValue(last_updated_ms, last_updated_ms + 1),),
+        }
+        for code, several in found.items():
+            if several:
+                values[code] = tuple(several) if len(several) == 1 else tuple(dict.fromkeys(several))
+        return IndexEntries(key, values, _patients(plan, resource, key=key, values=values))
+
+
+def with_last_updated(entries: IndexEntries, milliseconds: int) -> IndexEntries:
+    """The same entries with the time their version was written, in milliseconds UTC."""
+    stamped = {**entries.values, "_lastUpdated": (DateValue(milliseconds, milliseconds + 1),)}
+    return IndexEntries(entries.key, stamped, entries.patients, entries.texts)
+
+
+def _plan(served: ServedType, conversions: Conversions) -> _Plan:
+    by_root: dict[str, list[tuple[str, Run]]] = {}
+    whole: list[tuple[str, Run]] = []
+    composites: list[_Repetitions] = []
+    for parameter in served.indexed.values():
+        if parameter.kind == "composite":
+            composites.extend(_repetitions(parameter, conversions))
+        elif parameter.code not in _FROM_KEY:
+            for branch in parameter.branches:
+                step = (parameter.code, branch.bind(conversions.run(parameter.kind, branch)))
+                if branch.root is None:
+                    whole.append(step)
+                else:
+                    by_root.setdefault(branch.root, []).append(step)
+    return _Plan(
+        by_root={root: tuple(steps) for root, steps in by_root.items()},
+        whole=tuple(whole),
+        composites=tuple(composites),
+        membership=tuple(code for code in served.compartment if code in served.indexed),
+        hidden_membership=tuple(
+            branch.bind(conversions.run(parameter.kind, branch))
+            for parameter in served.membership
+            if parameter.code not in served.indexed
+            for branch in parameter.branches
+        ),
+    )
+
+
+def _repetitions(parameter: SearchParameter, conversions: Conversions) -> Iterable[_Repetitions]:
+    for base in parameter.branches:
+        parts = []
+        for component in parameter.components:
+            ways = compile_expression(component.expression, inside(base))
+            runs = tuple(way.bind(conversions.run(component.kind, way)) for way in ways)
+            parts.append((component.parameter, runs))
+        yield _Repetitions(base.bind(collect), tuple(parts))
+
+
+def _meet(repetitions: _Repetitions, resource: JsonObject, found: dict[str, list[SearchValue]]) -> None:
+    """Values of the parts, numbered by the repetition they stand in; numbers go on over the bases of a composite."""
+    nodes: list[Any] = []
+    repetitions.base(resource, resource, nodes)
+    first = 1 + max((value.group for part, _ in repetitions.parts for value in found.get(part, ())), default=-1)
+    for group, node in enumerate(nodes, start=first):
+        for parameter, runs in repetitions.parts:
+            values: list[SearchValue] = []
+            for run in runs:
+                run(node, resource, values)
+            found.setdefault(parameter, []).extend(replace(value, group=group) for value in values)
+
+
+def _patients(plan: _Plan, resource: JsonObject, *, key: Key, values: Values) -> tuple[str, ...]:
+    """Ids of local Patients: the resource itself, then those its membership parameters lead to."""
+    references: list[SearchValue] = []
+    for code in plan.membership:
+        references.extend(values.get(code, ()))
+    for run in plan.hidden_membership:
+        run(resource, resource, references)
+    named = [
+        value.key.id
+        for value in references
+        if isinstance(value, ReferenceValue) and value.key is not None and value.key.type == PATIENT
+    ]
+    return tuple(dict.fromkeys([key.id, *named] if key.type == PATIENT else named))

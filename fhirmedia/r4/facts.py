@@ -1,0 +1,237 @@
+"""Facts of a version: what access decisions need, read from the body once, when it is written.
+
+Which elements say so is the table `profiles/facts.json`. Other records are seen only through `lookup`, which gives the
+current body of a Key or None, and is read within the transaction that writes the version.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+from fhirmedia.core.records import CONFIDENTIALITY, Facts, Key
+from fhirmedia.r4.attachments import find_attachments, local_binary_id
+from fhirmedia.r4.expressions import Branch
+from fhirmedia.r4.extract import PATIENT
+from fhirmedia.r4.json_types import Json, JsonObject
+from fhirmedia.r4.references import local_key
+from fhirmedia.r4.registry import Registry, ServedType
+from fhirmedia.r4.switchboard import FactTable
+from fhirmedia.r4.values import IndexEntries, TokenValue
+
+Lookup = Callable[[Key], JsonObject | None]
+"""The current body of a Key, or None; worth remembering within a transaction, since trees are climbed twice."""
+
+Source = Literal["staff", "patient", "external"]
+
+_BINARY = "Binary"  # type-name: the one type that stands for bytes
+_ENCOUNTER = "Encounter"  # type-name: its provider owns what has no owner of its own
+_ORGANIZATION = "Organization"  # type-name: units and care providers
+_MAX_DEPTH = 16
+"""Steps up a tree of Organizations before it counts as endless."""
+
+
+def facts_of(
+    resource: JsonObject, *, entries: IndexEntries, registry: Registry, base_url: str, lookup: Lookup
+) -> Facts:
+    """The Facts of a checked resource whose index entries are these.
+
+    What is not stated, or not by a record of ours, is absent, and absence never widens access. An unknown
+    confidentiality code counts as the strictest one; of several the strictest binds.
+    """
+    key, table = entries.key, registry.table
+    served = registry.served(key.type)
+    unit = _unit_of(resource, served, registry=registry, base_url=base_url, lookup=lookup)
+    above = _ascent(unit, base_url=base_url, lookup=lookup)
+    authors = _local_keys(served.facts.authors, resource, base_url=base_url)
+    encounters = [key] if key.type == _ENCOUNTER else _encounters(served, resource, base_url=base_url)
+    status = resource.get("status")
+    return Facts(
+        patients=entries.patients,
+        unit=unit,
+        enterprise=above.steps[-1][0].id if above.steps and above.ends else None,
+        authors=tuple(dict.fromkeys(map(str, authors))),
+        encounter=str(encounters[0]) if encounters else None,
+        status=status if isinstance(status, str) else None,
+        source=_source(resource, authors, table=table),
+        confidentiality=_confidentiality(resource, table),
+        labels=_labels(resource, table),
+        binaries=_binaries(resource, key.type, base_url=base_url),
+        tokens=_scopable_tokens(served, entries),
+    )
+
+
+def department_tag(resource: JsonObject, *, registry: Registry, base_url: str, lookup: Lookup) -> JsonObject | None:
+    """The Coding to add to `meta.tag`, if the client tagged no department: that of the nearest Organization.
+
+    The search begins at the owning unit and goes up `partOf`; the first Organization whose `type` has a coding of the
+    department system decides. None where there is no unit or nobody above it has one.
+    """
+    system = registry.table.department_system
+    if any(tag.get("system") == system for tag in _meta(resource, "tag")):
+        return None
+    served = registry.served(str(resource["resourceType"]))
+    unit = _unit_of(resource, served, registry=registry, base_url=base_url, lookup=lookup)
+    for _, organization in _ascent(unit, base_url=base_url, lookup=lookup).steps:
+        for coding in _codings(organization.get("type")):
+            if coding.get("system") == system and "code" in coding:
+                return {name: coding[name] for name in ("system", "code", "display") if name in coding}
+    return None
+
+
+def access_references(resource: JsonObject, *, registry: Registry, base_url: str) -> tuple[tuple[str, Key], ...]:
+    """References that decide access and so have to lead somewhere: (FHIRPath, Key), in no particular order.
+
+    They are the Patients of the compartment parameters, the Organization that owns the record, and Binaries.
+    """
+    served = registry.served(str(resource["resourceType"]))
+    found: list[tuple[str, Key]] = []
+    for parameter in served.membership:
+        for branch in parameter.branches:
+            keys = _local_keys((branch,), resource, base_url=base_url)
+            found.extend((_path(branch), key) for key in keys if key.type == PATIENT)
+    found.extend(islice(_owners(resource, served, table=registry.table, base_url=base_url), 1))
+    for attachment in find_attachments(resource, served.name):
+        binary = local_binary_id(_text(attachment.node.get("url")), base_url)
+        if binary is not None:
+            found.append((f"{attachment.path}.url", Key(_BINARY, binary)))
+    return tuple(dict.fromkeys(found))
+
+
+def _unit_of(
+    resource: JsonObject, served: ServedType, *, registry: Registry, base_url: str, lookup: Lookup
+) -> str | None:
+    """The id of the Organization that owns a record: as it says itself, else as its Encounter does."""
+    if served.directory:
+        return None
+    for _, key in _owners(resource, served, table=registry.table, base_url=base_url):
+        return key.id
+    provider = registry.types.get(_ENCOUNTER)
+    for encounter in _encounters(served, resource, base_url=base_url):
+        body = lookup(encounter)
+        if body is not None and provider is not None:
+            for _, key in _owners(body, provider, table=registry.table, base_url=base_url):
+                return key.id
+    return None
+
+
+def _owners(
+    resource: JsonObject, served: ServedType, *, table: FactTable, base_url: str
+) -> Iterator[tuple[str, Key]]:
+    """Local Organizations a record names as its owner, the deciding one first; of directory types nobody owns one."""
+    if served.directory:
+        return
+    for index, extension in enumerate(_objects(resource.get("extension"))):
+        if extension.get("url") == table.owning_unit:
+            for reference in _objects([extension.get("valueReference")]):
+                key = local_key(reference, base_url=base_url)
+                if key is not None and key.type == _ORGANIZATION:
+                    yield f"{served.name}.extension[{index}].value", key
+    for branch in served.facts.unit:
+        for key in _local_keys((branch,), resource, base_url=base_url):
+            if key.type == _ORGANIZATION:
+                yield _path(branch), key
+
+
+def _encounters(served: ServedType, resource: JsonObject, *, base_url: str) -> list[Key]:
+    keys = _local_keys(served.facts.encounter, resource, base_url=base_url)
+    return [key for key in keys if key.type == _ENCOUNTER]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ascent:
+    """An owning unit and the Organizations above it, each with its body where it is held; `ends` at a topmost one."""
+
+    steps: tuple[tuple[Key, JsonObject], ...]
+    ends: bool
+
+
+def _ascent(unit: str | None, *, base_url: str, lookup: Lookup) -> _Ascent:
+    """Up `partOf` as far as local Organizations are named; a tree that goes round or is too deep does not end."""
+    steps: dict[Key, JsonObject] = {}
+    at = None if unit is None else Key(_ORGANIZATION, unit)
+    while at is not None and at not in steps and len(steps) < _MAX_DEPTH:
+        body = steps[at] = lookup(at) or {}
+        parent = body.get("partOf")
+        at = local_key(parent, base_url=base_url) if isinstance(parent, dict) else None
+        if at is not None and at.type != _ORGANIZATION:
+            at = None
+    return _Ascent(tuple(steps.items()), at is None)
+
+
+def _source(resource: JsonObject, authors: Iterable[Key], *, table: FactTable) -> Source:
+    """As a tag says; else a patient's or relative's own, or the staff's."""
+    for tag in _meta(resource, "tag"):
+        if tag.get("system") == table.source_system:
+            match tag.get("code"):
+                case "staff":
+                    return "staff"
+                case "patient":
+                    return "patient"
+                case _:
+                    return "external"
+    return "patient" if any(author.type in table.patient_authors for author in authors) else "staff"
+
+
+def _confidentiality(resource: JsonObject, table: FactTable) -> str:
+    codes = [label.get("code") for label in _meta(resource, "security") if _is_confidentiality(label, table)]
+    ranks = [CONFIDENTIALITY.index(code) if code in CONFIDENTIALITY else len(CONFIDENTIALITY) - 1 for code in codes]
+    return CONFIDENTIALITY[max(ranks)] if ranks else "N"
+
+
+def _labels(resource: JsonObject, table: FactTable) -> tuple[str, ...]:
+    labels = [label for label in _meta(resource, "security") if not _is_confidentiality(label, table)]
+    return tuple(dict.fromkeys(f"{_text(label.get('system'))}|{_text(label.get('code'))}" for label in labels))
+
+
+def _is_confidentiality(label: JsonObject, table: FactTable) -> bool:
+    return label.get("system") == table.confidentiality_system
+
+
+def _binaries(resource: JsonObject, type: str, *, base_url: str) -> tuple[str, ...]:
+    urls = (_text(attachment.node.get("url")) for attachment in find_attachments(resource, type))
+    ids = (local_binary_id(url, base_url) for url in urls)
+    return tuple(dict.fromkeys(identity for identity in ids if identity is not None))
+
+
+def _scopable_tokens(served: ServedType, entries: IndexEntries) -> dict[str, tuple[str, ...]]:
+    """Each value as `system|code`, where it has a system, and as bare code."""
+    tokens = {}
+    for code, parameter in served.parameters.items():
+        if parameter.scopable:
+            values = [value for value in entries.values.get(code, ()) if isinstance(value, TokenValue)]
+            forms = [f"{value.system}|{value.code}" for value in values if value.system and value.code]
+            forms.extend(value.code for value in values if value.code)
+            if forms:
+                tokens[code] = tuple(dict.fromkeys(forms))
+    return tokens
+
+
+def _local_keys(branches: Iterable[Branch], resource: JsonObject, *, base_url: str) -> list[Key]:
+    """The Keys of ours that Reference elements name, in document order."""
+    keys = (local_key(node, base_url=base_url) for branch in branches for node in branch.values(resource))
+    return [key for key in keys if key is not None]
+
+
+def _path(branch: Branch) -> str:
+    return branch.element.path if branch.element is not None else branch.type
+
+
+def _meta(resource: JsonObject, name: str) -> Iterator[JsonObject]:
+    meta = resource.get("meta")
+    return _objects(meta.get(name)) if isinstance(meta, dict) else iter(())
+
+
+def _codings(concepts: Json) -> Iterator[JsonObject]:
+    for concept in _objects(concepts):
+        yield from _objects(concept.get("coding"))
+
+
+def _objects(values: Json) -> Iterator[JsonObject]:
+    for value in values if isinstance(values, list) else ():
+        if isinstance(value, dict):
+            yield value
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else ""

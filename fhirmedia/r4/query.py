@@ -1,0 +1,244 @@
+"""Query: the engine-neutral tree a search becomes, and the language access rules are written in.
+
+Every node is immutable and hashable. The parser has resolved all that needs the Registry, the clock, the time zone or
+our base URL, so that an engine compiles a Query without knowing FHIR. `str(query)` holds no values and is safe to log.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fhirmedia.core.records import Key
+
+Prefix = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTest:
+    """`code`: any system; `system|code`; `system|`: any code of it; `|code` (`no_system`): the element states none."""
+
+    code: str | None = None
+    system: str | None = None
+    no_system: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DateTest:
+    """A prefix and the query's own range `[lo, hi)` in milliseconds UTC; for `ap` already widened."""
+
+    prefix: Prefix
+    lo: int
+    hi: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceTest:
+    """A local record, any version unless one is named; or an absolute URL; or a logical identifier."""
+
+    key: Key | None = None
+    version: int | None = None
+    url: str | None = None
+    identifier: TokenTest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StringTest:
+    """`starts`, `contains` compare plain forms, `exact` compares NFC text."""
+
+    mode: Literal["starts", "contains", "exact"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UriTest:
+    """`below`: equal or under `value/`; `above`: one of its parents or itself."""
+
+    mode: Literal["exact", "below", "above"]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class NumberTest:
+    """A prefix and the range the written digits stand for."""
+
+    prefix: Prefix
+    lo: float
+    hi: float
+
+
+@dataclass(frozen=True, slots=True)
+class QuantityTest:
+    """A number with its unit: system and code, or code-or-printed-unit (`unit`), or any."""
+
+    number: NumberTest
+    system: str | None = None
+    code: str | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CompositeTest:
+    """Each part: the component's own index parameter and its test; all are met within one group."""
+
+    parts: tuple[tuple[str, "Test"], ...]
+
+
+Test = TokenTest | DateTest | ReferenceTest | StringTest | UriTest | NumberTest | QuantityTest | CompositeTest
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every part holds; without parts: everything."""
+
+    parts: "tuple[Query, ...]"
+
+    def __str__(self) -> str:
+        return f"(all {' '.join(map(str, self.parts))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Any:
+    """Some part holds; without parts: nothing."""
+
+    parts: "tuple[Query, ...]"
+
+    def __str__(self) -> str:
+        return f"(any {' '.join(map(str, self.parts))})"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold, for the whole set of values (`:not`)."""
+
+    part: "Query"
+
+    def __str__(self) -> str:
+        return f"(not {self.part})"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Some value of the parameter satisfies some test; `tests` is an OR list and never empty."""
+
+    parameter: str
+    tests: tuple[Test, ...]
+
+    def __str__(self) -> str:
+        return f"(match {self.parameter} {len(self.tests)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The resource has no value of the parameter."""
+
+    parameter: str
+
+    def __str__(self) -> str:
+        return f"(missing {self.parameter})"
+
+
+@dataclass(frozen=True, slots=True)
+class OfType:
+    """The resource is of one of these types."""
+
+    types: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"(of-type {' '.join(sorted(self.types))})"
+
+
+@dataclass(frozen=True, slots=True)
+class InCompartment:
+    """The resource is in the compartment of this Patient, or is the Patient itself."""
+
+    patient: str
+
+    def __str__(self) -> str:
+        return "(in-compartment)"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Some value of the reference parameter points to a resource that the inner query selects."""
+
+    parameter: str
+    target: "Query"
+
+    def __str__(self) -> str:
+        return f"(chain {self.parameter} {self.target})"
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """Some resource the inner query selects points here through its reference parameter (`_has`)."""
+
+    parameter: str
+    source: "Query"
+
+    def __str__(self) -> str:
+        return f"(has {self.parameter} {self.source})"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Words: alternatives (OR) of conjunctions; each term a word prefix or, with blanks, an adjacent phrase."""
+
+    field: str
+    alternatives: tuple[tuple[str, ...], ...]
+    excluded: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"(text {self.field})"
+
+
+SingleFact = Literal["sole_patient", "unit", "enterprise", "encounter", "status", "source", "confidentiality", "id"]
+SetFact = Literal["labels", "authors"]
+
+
+@dataclass(frozen=True, slots=True)
+class FactIn:
+    """A single-valued fact is one of these; a missing fact is none of them.
+
+    `sole_patient` is the Patient of a record whose facts name exactly one; `id` is the record's own id.
+    """
+
+    fact: SingleFact
+    values: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"(fact {self.fact})"
+
+
+@dataclass(frozen=True, slots=True)
+class FactHas:
+    """A set-valued fact shares a member with these."""
+
+    fact: SetFact
+    values: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"(fact-has {self.fact})"
+
+
+@dataclass(frozen=True, slots=True)
+class FactToken:
+    """The scopable token parameter, as kept in the facts, has one of these `system|code` or bare `code` values."""
+
+    parameter: str
+    values: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"(fact-token {self.parameter})"
+
+
+Query = All | Any | Not | Match | Missing | OfType | InCompartment | Chain | Has | Text | FactIn | FactHas | FactToken
+
+EVERYTHING = All(())
+NOTHING = Any(())
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key of `_sort`; `_id` sorts by Key."""
+
+    parameter: str
+    descending: bool = False

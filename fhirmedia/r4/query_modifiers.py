@@ -1,0 +1,82 @@
+"""One parameter of a search, with its modifier and its values, becomes a condition: the table of modifiers."""
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.r4.elements import resource_types
+from fhirmedia.r4.query import Match, Missing, Not, Query
+from fhirmedia.r4.query_asked import Asked, Piece, SearchContext
+from fhirmedia.r4.query_string import split_unescaped
+from fhirmedia.r4.query_values import (
+    READERS,
+    Reader,
+    contains_tests,
+    exact_tests,
+    hierarchical_uri_tests,
+    identifier_tests,
+    token_tests,
+    typed_reference_tests,
+)
+from fhirmedia.r4.registry import Kind
+
+MAX_VALUES = 1000
+
+_MODIFIED: Mapping[tuple[Kind, str], Reader] = MappingProxyType({
+    ("token", "not"): token_tests,
+    ("string", "contains"): contains_tests,
+    ("string", "exact"): exact_tests,
+    ("reference", "identifier"): identifier_tests,
+    ("uri", "below"): lambda piece, _context: hierarchical_uri_tests(piece, mode="below"),
+    ("uri", "above"): lambda piece, _context: hierarchical_uri_tests(piece, mode="above"),
+})  # fmt: skip
+
+
+def condition(asked: Asked, modifier: str | None, *, text: str, context: SearchContext) -> Query:
+    """What one `name:modifier=value,value` asks for.
+
+    Raises Failure INVALID for a modifier the kind does not have here and for malformed values, TOO_COSTLY above 1000
+    values.
+    """
+    if asked.kind == "special":
+        raise Failure(Category.INVALID, f"parameter '{asked.code}' is not supported", code="not-supported")
+    if modifier == "missing":
+        return _missing(asked, text)
+    values = split_unescaped(text, ",")
+    if len(values) > MAX_VALUES:
+        raise Failure(Category.TOO_COSTLY, f"parameter '{asked.code}': a parameter takes at most {MAX_VALUES} values")
+    read = _reader(asked, modifier)
+    tests = [test for place, value in enumerate(values, 1) for test in read(Piece(asked, value, place), context)]
+    found = Match(asked.code, tuple(dict.fromkeys(tests)))
+    return Not(found) if modifier == "not" else found
+
+
+def _missing(asked: Asked, text: str) -> Query:
+    if asked.kind == "composite":
+        raise _unsupported(asked)
+    if text not in ("true", "false"):
+        raise Piece(asked, text, 1).refuse("with ':missing' the value is true or false")
+    return Missing(asked.code) if text == "true" else Not(Missing(asked.code))
+
+
+def _reader(asked: Asked, modifier: str | None) -> Reader:
+    if modifier is None:
+        return READERS[asked.kind]
+    read = _MODIFIED.get((asked.kind, modifier))
+    if read is not None:
+        return read
+    if asked.kind == "reference" and modifier in (asked.targets or resource_types()):
+        typed = partial(typed_reference_tests, type=modifier)
+        return lambda piece, _context: typed(piece)
+    raise _unsupported(asked)
+
+
+def _unsupported(asked: Asked) -> Failure:
+    """The modifier is the client's text, so it is not repeated."""
+    return Failure(
+        Category.INVALID,
+        f"parameter '{asked.code}' does not support this modifier",
+        code="not-supported",
+        expression=f"http.{asked.code}",
+    )

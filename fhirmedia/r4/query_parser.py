@@ -1,0 +1,232 @@
+"""A search as it was sent becomes a Query and the shape of its answer (FHIR R4, search).
+
+A constraint that is unknown, malformed or lost must never widen an answer, so reading is strict. A client that asks
+for leniency is forgiven a parameter name nobody knows and an empty value, nothing else; what was forgiven is listed,
+and left out of what the self link states.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.ids import FHIR_ID
+from fhirmedia.r4.query import All, InCompartment, Match, OfType, Query, ReferenceTest, SortKey
+from fhirmedia.r4.query_asked import Asked, SearchContext, asked_parameter
+from fhirmedia.r4.query_modifiers import condition
+from fhirmedia.r4.query_results import (
+    MAX_COUNT,
+    RESULT_PARAMETERS,
+    ResultParameters,
+    Summary,
+    Total,
+    common_parameter,
+    harmless,
+    read_results,
+)
+from fhirmedia.r4.query_string import MAX_PARAMETERS, speakable
+
+__all__ = ["ParsedSearch", "SearchContext", "parse_search"]
+
+COMPARTMENT_TYPE = "Patient"  # type-name: the compartment that decides access
+"""The one compartment that is kept."""
+
+_FORMAT = frozenset(("_format", "_pretty"))
+_UNSUPPORTED = frozenset((
+    "_contained", "_containedType", "_content", "_cursor", "_filter", "_has", "_include", "_list", "_query",
+    "_revinclude", "_score", "_text",
+))  # fmt: skip
+"""Parameters that R4 or this server knows but that no search takes here; `_contained` only says `false`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedSearch:
+    """A search, understood.
+
+    `types` in the order asked for; `query` is All of an OfType and the conditions; `count` is 0 where the total alone
+    is asked for; `elements` are root names; `applied` are the pairs that were applied, for the self link; `ignored`
+    the names of what was forgiven; `patient_scoped` says that the search is bound to one patient.
+    """
+
+    types: tuple[str, ...]
+    query: Query
+    sort: tuple[SortKey, ...]
+    count: int
+    summary: Summary
+    elements: tuple[str, ...]
+    total: Total
+    applied: tuple[tuple[str, str], ...]
+    ignored: tuple[str, ...]
+    patient_scoped: bool
+
+
+def parse_search(
+    parameters: Sequence[tuple[str, str]],
+    *,
+    context: SearchContext,
+    type: str | None,
+    compartment: tuple[str, str] | None,
+    lenient: bool,
+) -> ParsedSearch:
+    """Read decoded pairs as a search of one type, of a compartment (`type` None: all its types) or of the system.
+
+    Raises Failure INVALID (400) naming parameter and place, never the value; TOO_COSTLY beyond the limits; NOT_FOUND
+    or NOT_ALLOWED for a type or compartment that is not served or not searched.
+    """
+    if len(parameters) > MAX_PARAMETERS:
+        raise Failure(Category.TOO_COSTLY, f"a search takes at most {MAX_PARAMETERS} parameters")
+    types = _listed_types([value for name, value in parameters if name == "_type"], type, compartment, context)
+    reading = _Reading(context, types, lenient=lenient)
+    for name, value in parameters:
+        reading.read(name, value)
+    return reading.result(compartment)
+
+
+class _Reading:
+    """The pairs read so far. A pair is a condition, shapes the answer, is forgiven, or fails the search."""
+
+    def __init__(self, context: SearchContext, types: tuple[str, ...], *, lenient: bool) -> None:
+        self._context, self._types, self._lenient = context, types, lenient
+        self._asked: list[tuple[Asked, str | None, Query]] = []
+        self._results: dict[str, str] = {}
+        self._applied: list[tuple[str, str]] = []
+        self._ignored: list[str] = []
+
+    def read(self, name: str, value: str) -> None:
+        code, colon, modifier = name.partition(":")
+        if name in _FORMAT or name == "_type":
+            self._applied.append((name, value))
+        elif name in harmless().parameters:
+            self._ignored.append(name)
+        elif code in _UNSUPPORTED:
+            self._read_unsupported(name, value)
+        elif not value:
+            self._forgive(name, f"parameter {speakable(name)} has an empty value", code="value")
+        elif name in RESULT_PARAMETERS:
+            self._read_result(name, value)
+        elif code in RESULT_PARAMETERS:
+            raise _invalid(f"parameter '{code}' takes no modifier", code)
+        else:
+            self._read_condition(code, modifier if colon else None, value)
+
+    def _read_unsupported(self, name: str, value: str) -> None:
+        if (name, value) != ("_contained", "false"):
+            raise _invalid(f"parameter '{name.partition(':')[0]}' is not supported", name.partition(":")[0])
+        self._applied.append((name, value))
+
+    def _read_result(self, name: str, value: str) -> None:
+        if name in self._results:
+            raise Failure(Category.INVALID, f"parameter '{name}' is given more than once", expression=f"http.{name}")
+        self._results[name] = value
+        if name == "_count" and value.isdecimal() and int(value[:18]) > MAX_COUNT:
+            value = str(MAX_COUNT)
+        if name == "_elements" and harmless().elements.intersection(value.split(",")):
+            self._ignored.extend(each for each in value.split(",") if each in harmless().elements)
+            value = ",".join(each for each in value.split(",") if each not in harmless().elements)
+        if value:
+            self._applied.append((name, value))
+
+    def _read_condition(self, code: str, modifier: str | None, value: str) -> None:
+        definitions = common_parameter(self._context.registry, code, types=self._types)
+        if not definitions:
+            self._read_unknown(code, modifier)
+            return
+        if modifier is not None and "." in modifier:
+            raise _invalid(f"parameter '{code}' does not support chaining", code)
+        asked = asked_parameter(definitions)
+        found = condition(asked, modifier, text=value, context=self._context)
+        self._asked.append((asked, modifier, found))
+        self._applied.append((code if modifier is None else f"{code}:{modifier}", value))
+
+    def _read_unknown(self, code: str, modifier: str | None) -> None:
+        head, dot, _ = code.partition(".")
+        if dot and common_parameter(self._context.registry, head, types=self._types):
+            raise _invalid(f"parameter '{head}' does not support chaining", head)
+        names = ", ".join(self._types)
+        name = code if modifier is None else f"{code}:{modifier}"
+        self._forgive(name, f"parameter {speakable(code)} is unknown on {names}", code="not-supported")
+
+    def _forgive(self, name: str, text: str, *, code: str) -> None:
+        if not self._lenient:
+            raise Failure(Category.INVALID, text, code=code)
+        self._ignored.append(speakable(name).strip("'"))
+
+    def result(self, compartment: tuple[str, str] | None) -> ParsedSearch:
+        conditions = tuple(found for _, _, found in self._asked)
+        self._refuse_costly_contains(bounded=compartment is not None)
+        bounds: tuple[Query, ...] = (OfType(frozenset(self._types)),)
+        if compartment is not None:
+            bounds = (*bounds, InCompartment(compartment[1]))
+        shape: ResultParameters = read_results(self._results, registry=self._context.registry, types=self._types)
+        return ParsedSearch(
+            types=self._types,
+            query=All((*bounds, *conditions)),
+            sort=shape.sort,
+            count=shape.count,
+            summary=shape.summary,
+            elements=shape.elements,
+            total=shape.total,
+            applied=tuple(self._applied),
+            ignored=tuple(dict.fromkeys(self._ignored)),
+            patient_scoped=compartment is not None or any(map(_binds_one_patient, conditions)),
+        )
+
+    def _refuse_costly_contains(self, *, bounded: bool) -> None:
+        """No index serves `:contains`: something else has to bound it, or the types have to be small ones."""
+        contains = [asked for asked, modifier, _ in self._asked if modifier == "contains"]
+        selective = any(modifier not in ("contains", "not", "missing") for _, modifier, _ in self._asked)
+        small = all(self._context.registry.types[type].directory for type in self._types)
+        if contains and not (bounded or selective or small):
+            text = f"parameter '{contains[0].code}': ':contains' needs another condition beside it"
+            raise Failure(Category.TOO_COSTLY, text, expression=f"http.{contains[0].code}")
+
+
+def _listed_types(
+    listed: list[str], type: str | None, compartment: tuple[str, str] | None, context: SearchContext
+) -> tuple[str, ...]:
+    if compartment is not None and compartment[0] != COMPARTMENT_TYPE:
+        raise Failure(Category.NOT_FOUND, "this server does not serve that compartment", code="not-supported")
+    if compartment is not None and not FHIR_ID.match(compartment[1]):
+        raise Failure(Category.INVALID, "the id of the compartment does not have the form of an id")
+    if len(listed) > 1 or (listed and type is not None):
+        raise _invalid("parameter '_type' is given once, and where no type is named otherwise", "_type")
+    served = context.registry.types
+    if type is not None:
+        context.registry.require(type, "search-type")
+        names: tuple[str, ...] = (type,)
+    elif listed:
+        names = tuple(dict.fromkeys(listed[0].split(",")))
+    else:
+        names = tuple(name for name in served if _searched(name, context) and not served[name].read_only)
+        return names if compartment is None else tuple(name for name in names if _in_compartment(name, context))
+    for place, name in enumerate(names, 1):
+        if not _searched(name, context):
+            raise _invalid(f"parameter '_type', value {place}: no type that this server searches", "_type")
+        if compartment is not None and not _in_compartment(name, context):
+            raise Failure(Category.INVALID, f"{name} is not part of the compartment", code="not-supported")
+    if len(names) > 1 and any(served[name].read_only for name in names):
+        alone = ", ".join(name for name in names if served[name].read_only)
+        raise _invalid(f"parameter '_type': {alone} is only searched by itself", "_type")
+    return names
+
+
+def _searched(name: str, context: SearchContext) -> bool:
+    served = context.registry.types.get(name)
+    return served is not None and "search-type" in served.interactions
+
+
+def _in_compartment(name: str, context: SearchContext) -> bool:
+    return name == COMPARTMENT_TYPE or bool(context.registry.types[name].membership)
+
+
+def _binds_one_patient(query: Query) -> bool:
+    """Whether only references to one and the same id are looked for, and a Patient may have it."""
+    if not isinstance(query, Match):
+        return False
+    keys = [test.key if isinstance(test, ReferenceTest) else None for test in query.tests]
+    known = [key for key in keys if key is not None]
+    one = len(known) == len(keys) and len({key.id for key in known}) == 1
+    return one and any(key.type == COMPARTMENT_TYPE for key in known)
+
+
+def _invalid(text: str, name: str) -> Failure:
+    return Failure(Category.INVALID, text, code="not-supported", expression=f"http.{name}")

@@ -1,0 +1,217 @@
+"""Registry: what `profiles/` says about the types we serve, checked once at start and then only asked.
+
+The switchboard `profiles/CapabilityStatement-fhirmedia.json` lists types, interactions and search parameters; the
+meaning of each parameter comes from the R4 definitions in `profiles/r4/` or from our own in
+`profiles/SearchParameter/`. Whatever cannot be served as written stops the start with a sentence.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
+from types import MappingProxyType
+from typing import Literal, get_args
+from zoneinfo import ZoneInfo
+
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.r4.conversions import Conversions
+from fhirmedia.r4.elements import reference_paths, resource_types, table
+from fhirmedia.r4.expressions import Branch, compile_expression, inside
+from fhirmedia.r4.json_types import JsonObject
+from fhirmedia.r4.profiles_path import profiles
+from fhirmedia.r4.switchboard import FactTable, Switchboard, read_switchboard, refused
+
+Kind = Literal["token", "date", "reference", "string", "uri", "number", "quantity", "composite", "special"]
+"""The search parameter types of R4."""
+
+_KINDS: Mapping[str, Kind] = {kind: kind for kind in get_args(Kind)}
+
+COMMON = ("_id", "_lastUpdated", "_tag", "_profile", "_security", "_source")
+"""Parameters of every type that are indexed whether advertised or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One part of a composite; its values are kept under `parameter` (`code-value-quantity$1`), grouped."""
+
+    parameter: str
+    kind: Kind
+    expression: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchParameter:
+    """One parameter of one concrete type.
+
+    `expression` holds this type's own branches only, joined by ` | `; `targets` are the types a reference may point
+    to (empty: any); `scopable` ones may stand in the query part of a SMART scope. `branches` is the compiled form; of a
+    composite it yields the repetitions in which the components meet.
+    """
+
+    code: str
+    kind: Kind
+    url: str
+    expression: str
+    targets: tuple[str, ...] = ()
+    scopable: bool = False
+    components: tuple[Component, ...] = ()
+    branches: tuple[Branch, ...] = field(default=(), repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FactRules:
+    """Where the facts of a type stand in its body, compiled; each branch yields a Reference."""
+
+    unit: tuple[Branch, ...] = ()
+    encounter: tuple[Branch, ...] = ()
+    authors: tuple[Branch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServedType:
+    """One served type.
+
+    `parameters` are the advertised ones by code; `indexed` are those and the common ones, which are kept in the index
+    in any case. `directory` types have no owning unit. `membership` are the parameters by which the R4 compartment
+    definition puts a resource into a Patient's compartment, advertised or not.
+    """
+
+    name: str
+    interactions: frozenset[str]
+    parameters: Mapping[str, SearchParameter]
+    indexed: Mapping[str, SearchParameter] = field(repr=False)
+    directory: bool = False
+    membership: tuple[SearchParameter, ...] = ()
+    update_create: bool = False
+    facts: FactRules = field(default=FactRules(), repr=False)
+
+    @property
+    def compartment(self) -> tuple[str, ...]:
+        """The codes of the membership parameters, as the compartment definition names them."""
+        return tuple(parameter.code for parameter in self.membership)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether no client can create, change or delete one."""
+        return self.interactions.isdisjoint({"create", "update", "patch", "delete"})
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All served types. `statement` is the switchboard as written; `table` holds the facts of `profiles/facts.json`."""
+
+    types: Mapping[str, ServedType]
+    system_interactions: frozenset[str]
+    statement: JsonObject = field(repr=False)
+    table: FactTable = field(repr=False)
+
+    def served(self, type: str) -> ServedType:
+        """The type; raises NOT_FOUND with issue code `not-supported` if it is not served."""
+        found = self.types.get(type)
+        if found is None:
+            raise Failure(Category.NOT_FOUND, "This server does not serve that resource type.", code="not-supported")
+        return found
+
+    def require(self, type: str, interaction: str) -> ServedType:
+        """The type, if its interaction (an R4 code as `search-type`) is served; raises NOT_FOUND, NOT_ALLOWED."""
+        found = self.served(type)
+        if interaction not in found.interactions:
+            raise Failure(Category.NOT_ALLOWED, f"{found.name} does not support the interaction {interaction}.")
+        return found
+
+    def parameter(self, type: str, code: str) -> SearchParameter | None:
+        """An advertised parameter of a served type, or None."""
+        found = self.types.get(type)
+        return None if found is None else found.parameters.get(code)
+
+
+def load_registry(folder: Traversable | None = None) -> Registry:
+    """The Registry of a `profiles` folder (the program's own by default).
+
+    Raises Failure INVALID naming the entry: a type R4 or the compartment definition does not have, a parameter without
+    definition or expression, an expression outside the compiled subset, a code of ours that hides an official one.
+    """
+    board = read_switchboard(profiles() if folder is None else folder)
+    types = {name: _served_type(name, board) for name in board.types}
+    for served in types.values():
+        _try_conversions(served)
+    return Registry(
+        types=MappingProxyType(types),
+        system_interactions=board.system_interactions,
+        statement=board.statement,
+        table=board.table,
+    )
+
+
+def _served_type(name: str, board: Switchboard) -> ServedType:
+    entry = board.types[name]
+    where = f"CapabilityStatement.rest.resource.where(type = '{name}')"
+    if name not in resource_types():
+        raise refused(f"The switchboard lists {name}, which is no resource type of FHIR R4.", where)
+    if name not in board.compartment:
+        raise refused(f"The patient compartment definition does not say whether it holds {name}.", where)
+    parameters: dict[str, SearchParameter] = {}
+    for listed in entry.get("searchParam", ()):
+        found = _parameter(name, listed["name"], board)
+        if (found.url, found.kind) != (listed.get("definition"), listed["type"]):
+            raise refused(f"The switchboard names {listed['name']} of {name} with another definition or type.", where)
+        parameters[found.code] = found
+    return ServedType(
+        name=name,
+        interactions=frozenset(interaction["code"] for interaction in entry["interaction"]),
+        parameters=MappingProxyType(parameters),
+        indexed=MappingProxyType({**{code: _parameter(name, code, board) for code in COMMON}, **parameters}),
+        directory=name in board.table.directory,
+        membership=tuple(_parameter(name, code, board) for code in board.compartment[name]),
+        update_create=entry.get("updateCreate", False),
+        facts=_fact_rules(name, board.table),
+    )
+
+
+def _try_conversions(served: ServedType) -> None:
+    """Raises Failure INVALID where a parameter finds values its search type cannot be made of."""
+    conversions = Conversions(base_url="", zone=ZoneInfo("UTC"))
+    for parameter in (*served.indexed.values(), *served.membership):
+        for branch in parameter.branches:
+            if parameter.kind != "composite":
+                conversions.run(parameter.kind, branch)
+            for part in parameter.components:
+                for way in compile_expression(part.expression, inside(branch)):
+                    conversions.run(part.kind, way)
+
+
+def _parameter(type: str, code: str, board: Switchboard) -> SearchParameter:
+    definition = board.definition(type, code)
+    if definition is None:
+        raise refused(f"There is no definition of a search parameter {code} on {type}.", "SearchParameter.code")
+    if definition.expression is None or definition.kind not in _KINDS:
+        raise refused(f"The search parameter {code} has no expression for {type}.", "SearchParameter.expression")
+    branches = compile_expression(definition.expression, table(type))
+    if not branches:
+        raise refused(f"The search parameter {code} has no expression for {type}.", "SearchParameter.expression")
+    return SearchParameter(
+        code=code,
+        kind=_KINDS[definition.kind],
+        url=definition.url,
+        expression=definition.expression,
+        targets=definition.targets,
+        scopable=definition.kind == "token" and code in board.table.scopable,
+        components=tuple(
+            Component(parameter=f"{code}${number}", kind=_KINDS[kind], expression=expression)
+            for number, (kind, expression) in enumerate(definition.components, start=1)
+        ),
+        branches=branches,
+    )
+
+
+def _fact_rules(type: str, facts: FactTable) -> FactRules:
+    """The paths of the fact table that this type has and that lead to a Reference."""
+    return FactRules(
+        unit=_references(type, facts.unit),
+        encounter=_references(type, facts.encounter),
+        authors=_references(type, facts.authors),
+    )
+
+
+def _references(type: str, paths: tuple[str, ...]) -> tuple[Branch, ...]:
+    known = {path.removeprefix(f"{type}.") for path in reference_paths(type)}
+    return tuple(branch for path in paths if path in known for branch in compile_expression(path, table(type)))

@@ -1,0 +1,1 @@
+"""HTTP: the only home of FastAPI. Routes turn requests into plain values, interactions do the work."""

@@ -1,0 +1,46 @@
+"""Request bodies: streamed, or read up to a limit; never touched before the caller is known."""
+
+from collections.abc import AsyncIterator
+
+from starlette.requests import ClientDisconnect, Request
+
+from fhirmedia.core.errors import Category, Failure
+
+RESOURCE_MAX_BYTES = 16 * 2**20
+FORM_MAX_BYTES = 256 * 2**10
+
+
+async def whole_body(request: Request, *, limit: int) -> bytes:
+    """The body in memory. Raises TOO_LARGE as soon as it is known to be over the limit."""
+    _require_length(request, limit)
+    gathered = bytearray()
+    async for chunk in body_chunks(request):
+        gathered += chunk
+        if len(gathered) > limit:
+            raise Failure(Category.TOO_LARGE, "The body is over the limit.")
+    return bytes(gathered)
+
+
+def body_chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it arrives. Raises INVALID if the client goes away or sends less than it announced."""
+    return _chunks(request)
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    announced = request.headers.get("content-length")
+    received = 0
+    try:
+        async for chunk in request.stream():
+            received += len(chunk)
+            if chunk:
+                yield chunk
+    except ClientDisconnect:
+        raise Failure(Category.INVALID, "The body ended before its announced length.") from None
+    if announced is not None and received != int(announced):
+        raise Failure(Category.INVALID, "The body ended before its announced length.")
+
+
+def _require_length(request: Request, limit: int) -> None:
+    announced = request.headers.get("content-length")
+    if announced is not None and announced.isdecimal() and int(announced) > limit:
+        raise Failure(Category.TOO_LARGE, "The body is over the limit.")

@@ -1,0 +1,146 @@
+"""How bytes leave: headers that keep a browser from running them, ranges, validators, and a stream in between."""
+
+import base64
+from collections.abc import AsyncIterator, Sequence
+from uuid import uuid4
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from fhirmedia.core.clock import http_date
+from fhirmedia.core.digests import sha256_hex
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.custody.content import ContentTicket
+from fhirmedia.media.sniff import is_inert
+from fhirmedia.r4.codec import dump
+from fhirmedia.web.errors import FHIR_JSON, STATUS, failure_response
+from fhirmedia.web.ranges import Span, parse_range
+
+
+async def raw_response(request: Request, ticket: ContentTicket) -> Response:
+    """The bytes themselves: 200, 206, 304 or 416."""
+    headers = _headers(ticket)
+    if _has_it(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    spans = _spans(request, ticket, headers)
+    if isinstance(spans, Response):
+        return spans
+    whole = [(0, ticket.size)]
+    wanted = spans or whole
+    status = 206 if spans else 200
+    content_type = ticket.content_type
+    if len(wanted) > 1:
+        return await _multipart(ticket, wanted, headers, content_type)
+    (start, stop) = wanted[0]
+    headers |= {"Content-Type": content_type, "Content-Length": str(stop - start)}
+    if spans:
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{ticket.size}"
+    if request.method == "HEAD" or start == stop:
+        return Response(status_code=status, headers=headers)
+    return StreamingResponse(await _begun(ticket.stream(start, stop)), status, headers)
+
+
+async def resource_response(request: Request, ticket: ContentTicket) -> Response:
+    """The Binary as FHIR JSON: its stored body, with `data` encoded on the way."""
+    body = ticket.record.body or b"{}"
+    tag = f'"{sha256_hex(ticket.content.blob.digest)[:32]}-{ticket.record.version}-json"'
+    headers = {"ETag": tag, "Content-Type": FHIR_JSON, "Cache-Control": "private, no-store"}
+    if _has_it(request, tag):
+        return Response(status_code=304, headers=headers)
+    encoded = -(-ticket.size // 3) * 4
+    opened = body[:-1] + b',"data":"'
+    data_is_empty = ticket.size == 0
+    headers["Content-Length"] = str(len(body) if data_is_empty else len(opened) + encoded + 2)
+    if request.method == "HEAD" or data_is_empty:
+        return Response(body if data_is_empty else b"", 200, headers)
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield opened
+        async for chunk in _base64(ticket.stream(0, ticket.size)):
+            yield chunk
+        yield b'"}'
+
+    return StreamingResponse(await _begun(parts()), 200, headers)
+
+
+def _headers(ticket: ContentTicket) -> dict[str, str]:
+    digest = sha256_hex(ticket.content.blob.digest)
+    shown = "inline" if is_inert(ticket.content_type) else "attachment"
+    return {
+        "ETag": f'"{digest[:32]}-{ticket.record.version}"',
+        "Last-Modified": http_date(ticket.record.changed_at),
+        "Accept-Ranges": "bytes",
+        "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(digest)).decode()}:",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Content-Disposition": shown,
+        "Cache-Control": "private, no-store",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+
+
+def _has_it(request: Request, tag: str) -> bool:
+    given = request.headers.get("if-none-match")
+    return given is not None and (given.strip() == "*" or tag in [each.strip() for each in given.split(",")])
+
+
+def _spans(request: Request, ticket: ContentTicket, headers: dict[str, str]) -> list[Span] | Response | None:
+    given = request.headers.get("range")
+    condition = request.headers.get("if-range")
+    if given is None or request.method not in ("GET", "HEAD"):
+        return None
+    if condition is not None and condition not in (headers["ETag"], headers["Last-Modified"]):
+        return None
+    try:
+        return parse_range(given, ticket.size)
+    except Failure as failure:
+        response = failure_response(failure)
+        response.headers["Content-Range"] = f"bytes */{ticket.size}"
+        response.status_code = STATUS[Category.RANGE]
+        return response
+
+
+async def _multipart(
+    ticket: ContentTicket, spans: Sequence[Span], headers: dict[str, str], content_type: str
+) -> Response:
+    boundary = uuid4().hex
+    heads = [
+        f"\r\n--{boundary}\r\nContent-Type: {content_type}\r\n"
+        f"Content-Range: bytes {start}-{stop - 1}/{ticket.size}\r\n\r\n".encode()
+        for start, stop in spans
+    ]
+    tail = f"\r\n--{boundary}--\r\n".encode()
+    length = sum(map(len, heads)) + sum(stop - start for start, stop in spans) + len(tail)
+
+    async def parts() -> AsyncIterator[bytes]:
+        for head, (start, stop) in zip(heads, spans, strict=True):
+            yield head
+            async for chunk in ticket.stream(start, stop):
+                yield chunk
+        yield tail
+
+    headers |= {"Content-Type": f"multipart/byteranges; boundary={boundary}", "Content-Length": str(length)}
+    return StreamingResponse(await _begun(parts()), 206, headers)
+
+
+async def _begun(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same chunks, the first already read: if it is damaged, the answer can still be a failure."""
+    first = await anext(chunks, b"")
+
+    async def all_of_them() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in chunks:
+            yield chunk
+
+    return all_of_them()
+
+
+async def _base64(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    rest = b""
+    async for chunk in chunks:
+        joined = rest + chunk
+        even = len(joined) - len(joined) % 3
+        rest = joined[even:]
+        yield base64.b64encode(joined[:even])
+    if rest:
+        yield base64.b64encode(rest)

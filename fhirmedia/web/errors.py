@@ -1,0 +1,86 @@
+"""The one table from categories to HTTP, and failures as OperationOutcome answers."""
+
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.r4.codec import dump
+from fhirmedia.r4.outcome import operation_outcome
+
+STATUS = {
+    Category.INVALID: 400,
+    Category.UNAUTHENTICATED: 401,
+    Category.FORBIDDEN: 403,
+    Category.NOT_FOUND: 404,
+    Category.NOT_ALLOWED: 405,
+    Category.NOT_ACCEPTABLE: 406,
+    Category.CONFLICT: 409,
+    Category.GONE: 410,
+    Category.PRECONDITION: 412,
+    Category.TOO_LARGE: 413,
+    Category.URI_TOO_LONG: 414,
+    Category.UNSUPPORTED_MEDIA: 415,
+    Category.RANGE: 416,
+    Category.UNPROCESSABLE: 422,
+    Category.PRECONDITION_REQUIRED: 428,
+    Category.THROTTLED: 429,
+    Category.HEADERS_TOO_LARGE: 431,
+    Category.TOO_COSTLY: 400,
+    Category.INTERNAL: 500,
+    Category.NOT_IMPLEMENTED: 501,
+    Category.CORRUPT: 502,
+    Category.UNAVAILABLE: 503,
+    Category.DISK_FULL: 507,
+}
+_OF_STATUS = {status: category for category, status in STATUS.items() if category is not Category.TOO_COSTLY}
+_SENTENCES = {
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+}
+
+FHIR_JSON = "application/fhir+json"
+log = logging.getLogger("fhirmedia")
+
+
+def failure_response(failure: Failure) -> Response:
+    """The OperationOutcome of a Failure, with the headers its category wants."""
+    headers = {}
+    if failure.category is Category.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = 'Bearer realm="fhirmedia", error="invalid_token"'
+    elif failure.category is Category.FORBIDDEN:
+        headers["WWW-Authenticate"] = 'Bearer realm="fhirmedia", error="insufficient_scope"'
+    if failure.retry_after_s is not None:
+        headers["Retry-After"] = str(failure.retry_after_s)
+    outcome = dump(operation_outcome(failure.issues))
+    return Response(outcome, STATUS[failure.category], headers, media_type=FHIR_JSON)
+
+
+async def answer_failure(request: Request, error: Exception) -> Response:
+    """Exception handler for Failure."""
+    assert isinstance(error, Failure)
+    request.state.issue = error.issues[0].code
+    return failure_response(error)
+
+
+async def answer_http_exception(request: Request, error: Exception) -> Response:
+    """Exception handler for what the router itself refuses: no such path, no such method."""
+    assert isinstance(error, HTTPException)
+    category = _OF_STATUS.get(error.status_code, Category.INVALID)
+    sentence = _SENTENCES.get(error.status_code, "The request cannot be read.")
+    response = failure_response(Failure(category, sentence))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def answer_crash(request: Request, error: Exception) -> Response:
+    """Exception handler for what nobody foresaw: the place goes to the log, never the text."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    log.error("unexpected %s at %s", type(error).__name__, " > ".join(frames[-8:]))
+    return failure_response(Failure(Category.INTERNAL, "The server met a condition it did not expect."))

@@ -1,0 +1,211 @@
+"""The FHIR REST API: one parametrised route per interaction, each a few lines from its interaction."""
+
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.ids import FHIR_ID
+from fhirmedia.core.records import Key
+from fhirmedia.interactions.archive import Archive
+from fhirmedia.interactions.content import download, upload, upload_resource
+from fhirmedia.interactions.create import create
+from fhirmedia.interactions.delete import delete
+from fhirmedia.interactions.history import history
+from fhirmedia.interactions.read import read, vread
+from fhirmedia.interactions.search import Where, search
+from fhirmedia.interactions.update import update
+from fhirmedia.r4.capability import capability_statement
+from fhirmedia.r4.codec import dump
+from fhirmedia.r4.query_string import decode_query
+from fhirmedia.web.answers import json_response, record_response, written_response
+from fhirmedia.web.bodies import FORM_MAX_BYTES, RESOURCE_MAX_BYTES, body_chunks, whole_body
+from fhirmedia.web.callers import Callers
+from fhirmedia.web.content_response import raw_response, resource_response
+from fhirmedia.web.routing import TemplatedRoute as Route
+from fhirmedia.web.headers import (
+    JSON_TYPES,
+    accepted,
+    if_match,
+    preference,
+    require_json_answer,
+    require_json_body,
+)
+
+BINARY = "Binary"  # type: the one type whose representation may be raw bytes
+FORM = "application/x-www-form-urlencoded"
+
+
+class FhirRoutes:
+    """Endpoints over one Archive. Each finds out who asks before it reads a byte of the body."""
+
+    def __init__(self, archive: Archive, callers: Callers, *, version: str) -> None:
+        self._archive = archive
+        self._callers = callers
+        self._version = version
+
+    def routes(self) -> list[Route]:
+        """In the order of how often they are asked; fixed words before parameters of the same shape."""
+        resource, history_of = "/fhir/{type}/{id}", "/fhir/{type}/{id}/_history"
+        return [
+            Route("/fhir/metadata", self.capabilities, methods=["GET"]),
+            Route("/fhir/_search", self.search_system, methods=["POST"]),
+            Route("/fhir/{type}/_search", self.search_type, methods=["POST"]),
+            Route(resource, self.read, methods=["GET"]),
+            Route(resource, self.update, methods=["PUT"]),
+            Route(resource, self.delete, methods=["DELETE"]),
+            Route("/fhir", self.search_system, methods=["GET"]),
+            Route("/fhir/", self.search_system, methods=["GET"]),
+            Route("/fhir/{type}", self.search_type, methods=["GET"]),
+            Route("/fhir/{type}", self.create, methods=["POST"]),
+            Route(history_of, self.history, methods=["GET"]),
+            Route(history_of + "/{version}", self.vread, methods=["GET"]),
+            Route("/fhir/{compartment}/{id}/{type}", self.search_compartment, methods=["GET"]),
+            Route("/fhir/{compartment}/{id}/{type}/_search", self.search_compartment, methods=["POST"]),
+        ]
+
+    async def capabilities(self, request: Request) -> Response:
+        require_json_answer(request)
+        statement = capability_statement(
+            self._archive.registry,
+            base_url=self._archive.base_url,
+            software_version=self._version,
+            now_ms=self._archive.clock(),
+        )
+        return json_response(request, dump(statement))
+
+    async def read(self, request: Request) -> Response:
+        key = _key(request)
+        asker = self._callers.asker(request)
+        if key.type != BINARY:
+            require_json_answer(request)
+            return record_response(request, await read(self._archive, asker, key))
+        as_resource = _wants_resource(request)
+        depth = "opened" if request.method == "HEAD" else "downloaded"
+        ticket = await download(self._archive, asker, key, depth=depth)
+        if as_resource:
+            return await resource_response(request, ticket)
+        return await raw_response(request, ticket)
+
+    async def vread(self, request: Request) -> Response:
+        key = _key(request)
+        asker = self._callers.asker(request)
+        require_json_answer(request)
+        version = request.path_params["version"]
+        if not version.isdecimal() or len(version) > 10:
+            raise Failure(Category.NOT_FOUND, "There is no such version.")
+        return record_response(request, await vread(self._archive, asker, key, int(version)))
+
+    async def history(self, request: Request) -> Response:
+        key = _key(request)
+        asker = self._callers.asker(request)
+        require_json_answer(request)
+        return json_response(request, await history(self._archive, asker, key, _query(request)))
+
+    async def create(self, request: Request) -> Response:
+        kind = _type(request)
+        asker = self._callers.asker(request)
+        require_json_answer(request)
+        self._archive.registry.require(kind, "create")
+        self._archive.custodian.grant(asker.caller).require("create", kind)
+        if kind == BINARY and not _is_json(request):
+            record = await upload(
+                self._archive, asker, body_chunks(request), content_type=_content_type(request), key=None, expected=None
+            )
+            return written_response(request, record, base_url=self._archive.base_url, created=True)
+        require_json_body(request)
+        content = await whole_body(request, limit=RESOURCE_MAX_BYTES)
+        if kind == BINARY:
+            record = await upload_resource(self._archive, asker, content, key=None, expected=None)
+        else:
+            record = await create(self._archive, asker, kind, content)
+        return written_response(request, record, base_url=self._archive.base_url, created=True)
+
+    async def update(self, request: Request) -> Response:
+        key, expected = _key(request), if_match(request)
+        asker = self._callers.asker(request)
+        require_json_answer(request)
+        self._archive.registry.require(key.type, "update")
+        self._archive.custodian.grant(asker.caller).require("update", key.type)
+        if key.type == BINARY and not _is_json(request):
+            record = await upload(
+                self._archive, asker, body_chunks(request),
+                content_type=_content_type(request), key=key, expected=expected,
+            )  # fmt: skip
+        else:
+            require_json_body(request)
+            content = await whole_body(request, limit=RESOURCE_MAX_BYTES)
+            if key.type == BINARY:
+                record = await upload_resource(self._archive, asker, content, key=key, expected=expected)
+            else:
+                record = await update(self._archive, asker, key, content, expected=expected)
+        return written_response(request, record, base_url=self._archive.base_url, created=record.version == 1)
+
+    async def delete(self, request: Request) -> Response:
+        key, expected = _key(request), if_match(request)
+        asker = self._callers.asker(request)
+        record = await delete(self._archive, asker, key, expected=expected)
+        return Response(status_code=204, headers={"ETag": f'W/"{record.version}"'})
+
+    async def search_system(self, request: Request) -> Response:
+        return await self._search(request, Where())
+
+    async def search_type(self, request: Request) -> Response:
+        return await self._search(request, Where(_type(request)))
+
+    async def search_compartment(self, request: Request) -> Response:
+        parameters = request.path_params
+        kind = None if parameters["type"] == "*" else _type(request)
+        return await self._search(request, Where(kind, (parameters["compartment"], parameters["id"])))
+
+    async def _search(self, request: Request, where: Where) -> Response:
+        asker = self._callers.asker(request)
+        require_json_answer(request)
+        parameters = _query(request)
+        if request.method == "POST":
+            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+                raise Failure(Category.UNSUPPORTED_MEDIA, f"A search is posted as {FORM}.")
+            form = await whole_body(request, limit=FORM_MAX_BYTES)
+            parameters += decode_query(form)
+            raw = b"&".join(part for part in (asker.note.raw_query, form) if part)
+            asker = replace(asker, note=replace(asker.note, raw_query=raw))
+        lenient = preference(request).lenient
+        return json_response(request, await search(self._archive, asker, where, parameters, lenient=lenient))
+
+
+def _type(request: Request) -> str:
+    kind: str = request.path_params["type"]
+    request.state.resource_type = kind if kind.isascii() and kind.isalpha() and len(kind) < 40 else None
+    return kind
+
+
+def _key(request: Request) -> Key:
+    identity = request.path_params["id"]
+    if not FHIR_ID.match(identity):
+        raise Failure(Category.NOT_FOUND, "There is no such resource.")
+    return Key(_type(request), identity)
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    return decode_query(request.scope["query_string"])
+
+
+def _is_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() in JSON_TYPES
+
+
+def _content_type(request: Request) -> str:
+    declared = request.headers.get("content-type")
+    if declared is None:
+        raise Failure(Category.UNSUPPORTED_MEDIA, "The content must be announced with its media type.")
+    return declared
+
+
+def _wants_resource(request: Request) -> bool:
+    """Whether a Binary is asked for as a FHIR resource rather than as its bytes."""
+    if b"_format" in request.scope["query_string"]:
+        wanted = request.query_params.get("_format", "").replace(" ", "+").lower()
+        return wanted.partition(";")[0] in JSON_TYPES
+    accept = request.headers.get("accept")
+    return accept is not None and accepted(accept)[:1] == ["application/fhir+json"]

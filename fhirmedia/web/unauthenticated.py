@@ -1,0 +1,44 @@
+"""Requests nobody could be named for: counted by address, route and reason, written once in a while."""
+
+import asyncio
+from collections import Counter
+
+from starlette.requests import Request
+
+from fhirmedia.core.errors import Failure
+from fhirmedia.custody.custodian import Custodian
+
+EVERY_S = 10
+MOST_KINDS = 1000
+
+
+class UnauthenticatedCount:
+    """Counts refusals; `run` writes one disclosure for each kind every ten seconds."""
+
+    def __init__(self, custodian: Custodian) -> None:
+        self._custodian = custodian
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+
+    def count(self, request: Request, failure: Failure) -> None:
+        """Note one refusal; beyond a thousand kinds in one interval they are counted together."""
+        address = request.client.host if request.client else "unknown"
+        kind = (address, f"{request.method} {template_of(request)}", failure.issues[0].code)
+        self._counts[kind if len(self._counts) < MOST_KINDS or kind in self._counts else ("many", "", "")] += 1
+
+    async def run(self) -> None:
+        """Write what was counted, again and again until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what was counted since the last time."""
+        counts, self._counts = self._counts, Counter()
+        for (address, route, reason), number in counts.items():
+            await self._custodian.note_unauthenticated(address=address, route=route, reason=reason, number=number)
+
+
+def template_of(request: Request) -> str:
+    """The route as declared (`/fhir/{type}/{id}`), never the path as sent."""
+    route = request.scope.get("route")
+    return getattr(route, "path", "-")

@@ -1,0 +1,360 @@
+"""Weaken every guard of access/ and custody/ in turn and see a test turn red: scripts/mutants.py [--list] [FILE…]
+
+One process imports everything and collects the tests named in tests/mutants.toml. A first pass runs them once and
+notes which lines each test reaches and how long it takes. Then, for each mutant, a fork swaps the code of the changed
+function and runs the tests that reach the changed line, until one fails. A mutant that no test kills fails the check,
+unless the table excuses it with a reason; an excuse that is no longer needed fails it too.
+"""
+
+import argparse
+import ast
+import contextlib
+import gc
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+from typing import Any, Self
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts.mutations import Mutant, mutants_of
+
+SURVIVED, KILLED, SLOW, BROKEN = 0, 1, 2, 3
+"""How a trial ends: all tests passed, one failed, time ran out, or the mutant could not be put in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """tests/mutants.toml: what is weakened, which tests judge, and which survivors are excused."""
+
+    root: Path
+    packages: tuple[str, ...]
+    tests: tuple[str, ...]
+    slowest_test_s: float
+    excuses: dict[str, str]
+
+
+def read_table(path: Path) -> Table:
+    """The table; its paths are relative to the folder above its own."""
+    document = tomllib.loads(path.read_text())
+    excuses = {excuse["mutant"]: excuse["why"] for excuse in document.get("excused", ())}
+    return Table(
+        root=path.resolve().parent.parent,
+        packages=tuple(document["packages"]),
+        tests=tuple(document["tests"]),
+        slowest_test_s=document["slowest_test_s"],
+        excuses=excuses,
+    )
+
+
+class Reach:
+    """Lines of the watched files that a test runs through, in every thread it starts."""
+
+    def __init__(self, files: frozenset[str]) -> None:
+        self._files = files
+        self.lines: set[tuple[str, int]] = set()
+
+    def __enter__(self) -> Self:
+        threading.settrace(self._enter)
+        sys.settrace(self._enter)
+        return self
+
+    def __exit__(self, *_problem: object) -> None:
+        sys.settrace(None)
+        threading.settrace(None)
+
+    def _enter(self, frame: FrameType, _event: str, _argument: object) -> Any:
+        return self._line if frame.f_code.co_filename in self._files else None
+
+    def _line(self, frame: FrameType, event: str, _argument: object) -> Any:
+        if event == "line":
+            self.lines.add((frame.f_code.co_filename, frame.f_lineno))
+        return self._line
+
+
+@dataclass(slots=True)
+class Judges:
+    """What the first pass found: by test, the seconds it takes and the lines it reaches."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    reached: dict[tuple[str, int], list[str]] = field(default_factory=lambda: defaultdict(list))
+    too_slow: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+class Trials:
+    """A pytest plugin: instead of running the collected tests once, runs the trials."""
+
+    def __init__(self, table: Table, mutants: Sequence[Mutant], say: Callable[[str], None]) -> None:
+        self._table = table
+        self._mutants = mutants
+        self._say = say
+        self._failed = False
+        self._kills: Counter[str] = Counter()
+        self.outcome = 1
+        self._room = Path(tempfile.mkdtemp(prefix="mutants-"))
+        self._functions: list[FunctionType] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._failed |= report.failed
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        try:
+            self.outcome = self._judge(session)
+        finally:
+            shutil.rmtree(self._room, ignore_errors=True)
+        return True
+
+    def _judge(self, session: pytest.Session) -> int:
+        if session.testsfailed:
+            self._say("mutants: the tests could not be collected; run scripts/test first")
+            return 1
+        started = time.monotonic()
+        judges = self._first_pass(session.items)
+        for test in judges.failed:
+            self._say(f"mutants: {test} fails without any mutant")
+        if judges.failed:
+            return 1
+        self._say(
+            f"mutants: {len(self._mutants)} mutants, {len(judges.seconds)} tests judge"
+            f" (first pass {time.monotonic() - started:.0f} s; {len(judges.too_slow)} too slow to judge)"
+        )
+        items = {item.nodeid: item for item in session.items}
+        self._functions = living_functions(frozenset(str(self._table.root / mutant.path) for mutant in self._mutants))
+        jobs = [partial(self._trial, mutant, self._order(mutant, judges), items) for mutant in self._mutants]
+        limits = [self._limit(mutant, judges) for mutant in self._mutants]
+        results = list(self._run(jobs, limits=limits))
+        return self._report(results, judges, seconds=time.monotonic() - started)
+
+    def _report(self, results: Sequence[int], judges: Judges, *, seconds: float) -> int:
+        survivors = [mutant for mutant, result in zip(self._mutants, results, strict=True) if result == SURVIVED]
+        broken = [mutant for mutant, result in zip(self._mutants, results, strict=True) if result == BROKEN]
+        excused = [mutant for mutant in survivors if mutant.name in self._table.excuses]
+        paths = {mutant.path for mutant in self._mutants}
+        idle = {name for name in self._table.excuses if name.partition(" ")[0] in paths} - {m.name for m in excused}
+        for mutant in survivors:
+            if mutant not in excused:
+                reached = bool(self._order(mutant, judges))
+                self._say(f"survived: {mutant.path}:{mutant.lines[0]}{'' if reached else ' (no test comes here)'}")
+                self._say(f"    mutant = {json.dumps(mutant.name, ensure_ascii=False)}")
+        for mutant in broken:
+            self._say(f"not tried: {mutant.path}:{mutant.lines[0]} {mutant.name}")
+        for name in sorted(idle):
+            self._say(f"excuse without a survivor: {name}")
+        counts = Counter(results)
+        open_ones = len(survivors) - len(excused)
+        self._say(
+            f"mutants: {len(results)} made, {counts[KILLED] + counts[SLOW]} killed ({counts[SLOW]} by time),"
+            f" {len(excused)} excused with a reason, {open_ones} survived, {len(broken)} not tried; {seconds:.0f} s"
+        )
+        return int(bool(open_ones or broken or idle))
+
+    # The first pass
+
+    def _first_pass(self, items: Sequence[pytest.Item]) -> Judges:
+        halves = [items[0::2], items[1::2]]
+        notes = [self._room / f"pass-{number}.json" for number in range(len(halves))]
+        jobs = [partial(self._note, half, note) for half, note in zip(halves, notes, strict=True)]
+        judges = Judges()
+        list(self._run(jobs, limits=[3_600.0] * len(jobs)))
+        for note in notes:
+            if not note.exists():
+                judges.failed.append("the first pass")
+                continue
+            for test, seen in json.loads(note.read_text()).items():
+                if seen["failed"]:
+                    judges.failed.append(test)
+                elif seen["seconds"] > self._table.slowest_test_s:
+                    judges.too_slow.append(test)
+                else:
+                    judges.seconds[test] = seen["seconds"]
+                    for file, line in seen["lines"]:
+                        judges.reached[file, line].append(test)
+        return judges
+
+    def _note(self, items: Sequence[pytest.Item], note: Path) -> int:
+        files = frozenset(str(self._table.root / mutant.path) for mutant in self._mutants)
+        seen = {}
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            self._failed = False
+            started = time.perf_counter()
+            with Reach(files) as reach:
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            took_s = time.perf_counter() - started
+            seen[item.nodeid] = {"failed": self._failed, "seconds": took_s, "lines": sorted(reach.lines)}
+        note.write_text(json.dumps(seen))
+        return SURVIVED
+
+    # One trial
+
+    def _order(self, mutant: Mutant, judges: Judges) -> list[str]:
+        """Tests that reach the changed lines: those that killed neighbours first, then the quickest."""
+        file = str(self._table.root / mutant.path)
+        first, last = mutant.lines
+        able = {test for line in range(first, last + 1) for test in judges.reached.get((file, line), ())}
+        return sorted(able, key=lambda test: (judges.seconds[test] > 1, -self._kills[test], judges.seconds[test]))
+
+    def _limit(self, mutant: Mutant, judges: Judges) -> float:
+        return 10 + 4 * sum(judges.seconds[test] for test in self._order(mutant, judges))
+
+    def _trial(self, mutant: Mutant, tests: Sequence[str], items: dict[str, pytest.Item]) -> int:
+        if not tests:
+            return SURVIVED
+        if not swap(self._table.root / mutant.path, mutant, functions=self._functions):
+            return BROKEN
+        chosen = [items[test] for test in tests]
+        for item, following in zip(chosen, [*chosen[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self._failed:
+                Path(os.environ["PYTEST_DEBUG_TEMPROOT"], "killer").write_text(item.nodeid)
+                return KILLED
+        return SURVIVED
+
+    # Forks
+
+    def _run(self, jobs: Sequence[Callable[[], int]], *, limits: Sequence[float]) -> Iterator[int]:
+        """The outcome of each job, in order; two run at a time, each in a fork and a folder of its own."""
+        results: dict[int, int] = {}
+        running: dict[int, tuple[int, float, Path]] = {}
+        waiting = list(enumerate(jobs))
+        while waiting or running:
+            while waiting and len(running) < 2:
+                number, job = waiting.pop(0)
+                room = Path(tempfile.mkdtemp(dir=self._room))
+                running[_fork(job, room)] = (number, time.monotonic() + limits[number], room)
+            for pid, (number, deadline, room) in list(running.items()):
+                done, status = os.waitpid(pid, os.WNOHANG)
+                if done or time.monotonic() > deadline:
+                    self._end(pid, reaped=bool(done))
+                    results[number] = os.waitstatus_to_exitcode(status) if done else SLOW
+                    if results[number] not in (SURVIVED, KILLED, SLOW, BROKEN):
+                        results[number] = KILLED
+                    killer = room / "killer"
+                    if killer.exists():
+                        self._kills[killer.read_text()] += 1
+                    shutil.rmtree(room, ignore_errors=True)
+                    del running[pid]
+            time.sleep(0.002)
+        return (results[number] for number in range(len(jobs)))
+
+    def _end(self, pid: int, *, reaped: bool) -> None:
+        """End what a fork has started, and the fork itself if it still runs."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+        if not reaped:
+            os.waitpid(pid, 0)
+
+
+def _fork(job: Callable[[], int], room: Path) -> int:
+    pid = os.fork()
+    if pid:
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
+        return pid
+    result = KILLED
+    try:
+        os.setpgid(0, 0)
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(room)
+        result = job()
+    finally:
+        os._exit(result)  # reach: a fork leaves without its parent's clean-up
+
+
+def living_functions(paths: frozenset[str]) -> list[FunctionType]:
+    """Every function made so far from these files."""
+    functions = [each for each in gc.get_objects() if isinstance(each, FunctionType)]
+    return [function for function in functions if function.__code__.co_filename in paths]
+
+
+def swap(path: Path, mutant: Mutant, *, functions: Sequence[FunctionType]) -> bool:
+    """Put a mutant's code into the living functions of its module; False if it did not fit anywhere."""
+    tree = ast.parse(path.read_text())
+    old = dict(_codes(compile(tree, str(path), "exec", dont_inherit=True)))
+    new = dict(_codes(compile(mutant.apply(tree), str(path), "exec", dont_inherit=True)))
+    placed = False
+    for function in functions:
+        code = function.__code__
+        if code.co_filename == str(path):
+            key = next((key for key, original in old.items() if original == code), None)
+            changed = new.get(key) if key else None
+            if changed and changed != code and len(changed.co_freevars) == len(code.co_freevars):
+                function.__code__ = changed
+                placed = True
+    return placed
+
+
+def _codes(code: CodeType) -> Iterator[tuple[tuple[str, int, int], CodeType]]:
+    """Every code object of a module by qualified name, first line and number among those that share both."""
+    seen: Counter[tuple[str, int]] = Counter()
+
+    def visit(outer: CodeType) -> Iterator[tuple[tuple[str, int, int], CodeType]]:
+        for constant in outer.co_consts:
+            if isinstance(constant, CodeType):
+                place = (constant.co_qualname, constant.co_firstlineno)
+                yield (*place, seen[place]), constant
+                seen[place] += 1
+                yield from visit(constant)
+
+    return visit(code)
+
+
+def modules(table: Table, only: Sequence[str]) -> Iterator[str]:
+    """Paths of the modules to weaken, relative to the root."""
+    for package in table.packages:
+        for path in sorted((table.root / package).rglob("*.py")):
+            name = path.relative_to(table.root).as_posix()
+            if not only or name in only:
+                yield name
+
+
+def main() -> int:
+    """0 if every mutant was killed or is excused."""
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    arguments.add_argument("files", nargs="*", help="only these modules")
+    arguments.add_argument("--list", action="store_true", help="name the mutants and stop")
+    arguments.add_argument("--table", type=Path, default=Path(__file__).resolve().parent.parent / "tests/mutants.toml")
+    asked = arguments.parse_args()
+    table = read_table(asked.table)
+    os.chdir(table.root)
+    mutants = [each for path in modules(table, asked.files) for each in mutants_of(path, Path(path).read_text())]
+    if asked.list:
+        print(*(mutant.name for mutant in mutants), sep="\n")
+        return 0
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    log = table.root / ".cache/mutants.log"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("w") as quiet:
+        os.dup2(quiet.fileno(), 1)
+        os.dup2(quiet.fileno(), 2)
+        trials = Trials(table, mutants, lambda line: print(line, file=out))
+        options = [
+            "-s",
+            "-p",
+            "no:randomly",
+            "-p",
+            "no:xdist",
+            "-p",
+            "no:cacheprovider",
+            "--hypothesis-profile=mutants",
+        ]
+        pytest.main([*options, *(test for test in table.tests if Path(test).exists())], plugins=[trials])
+    return trials.outcome
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,225 @@
+"""The Registry: what is served comes from `profiles/` alone, and what cannot be served stops the start."""
+
+import json
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Key
+from fhirmedia.r4.elements import resource_types
+from fhirmedia.r4.extract import Extractor
+from fhirmedia.r4.profiles_path import profiles
+from fhirmedia.r4.registry import COMMON, load_registry
+from fhirmedia.r4.values import QuantityValue, TokenValue
+from scripts.make_search_parameters import compartment, parameters
+from tests.fhir.official import definitions
+from tests.fhir.switchboards import copied, entry, read, whole_r4, with_entries, write
+
+STATEMENT = "CapabilityStatement-fhirmedia.json"
+REGISTRY = load_registry()
+EVERY = {"read", "vread", "create", "update", "delete", "history-instance", "search-type"}
+ALWAYS = {"_id", "_lastUpdated", "_tag"}
+ABOUT_SOMEBODY = ALWAYS | {"identifier", "patient", "subject", "when", "department", "kind", "status"}
+
+SERVED = {
+    "Patient": (EVERY, ALWAYS | {"identifier"}),
+    "Media": (EVERY, ABOUT_SOMEBODY | {"body-site", "created", "site", "modality"}),
+    "DocumentReference": (EVERY, ABOUT_SOMEBODY | {"body-site", "category", "date", "period"}),
+    "ImagingStudy": (EVERY, ABOUT_SOMEBODY | {"body-site", "started", "modality"}),
+    "DiagnosticReport": (EVERY, ABOUT_SOMEBODY | {"category", "date", "issued"}),
+    "Binary": (EVERY - {"search-type"}, set()),
+    "Organization": (EVERY, ALWAYS | {"identifier"}),
+    "Practitioner": (EVERY, ALWAYS | {"identifier"}),
+    "Encounter": (EVERY, ALWAYS | {"identifier", "patient", "subject", "status", "date"}),
+    "AuditEvent": ({"read", "search-type"}, {"_id", "_lastUpdated", "patient", "date"}),
+}
+
+
+def test_the_switchboard_serves_what_it_is_meant_to() -> None:
+    assert {
+        name: (set(served.interactions), set(served.parameters)) for name, served in REGISTRY.types.items()
+    } == SERVED
+    assert REGISTRY.system_interactions == {"search-system"}
+
+
+def test_membership_is_the_whole_compartment_definition() -> None:
+    definition = json.loads(definitions().content("CompartmentDefinition-patient.json"))
+    official = {each["code"]: tuple(each.get("param", ())) for each in definition["resource"]}
+    for name, served in REGISTRY.types.items():
+        assert served.compartment == official[name]
+        assert all(parameter.branches for parameter in served.membership)
+    assert REGISTRY.served("DocumentReference").compartment == ("subject", "author")
+
+
+def test_the_facts_are_what_the_definitions_say() -> None:
+    source = definitions()
+    for name, made in (("search-parameters.json", parameters(source)), ("compartment-patient.json", compartment(source))):
+        assert json.loads((profiles() / "r4" / name).read_text("utf-8")) == made
+
+
+def test_directory_and_read_only_types() -> None:
+    assert {name for name, served in REGISTRY.types.items() if served.directory} == {
+        "Patient",
+        "Organization",
+        "Practitioner",
+    }
+    assert {name for name, served in REGISTRY.types.items() if served.read_only} == {"AuditEvent"}
+
+
+def test_own_definitions_bear_our_canonical_address() -> None:
+    for folder in ("SearchParameter", "StructureDefinition", "CodeSystem", "ValueSet", "OperationDefinition"):
+        for file in (profiles() / folder).iterdir():
+            url = json.loads(file.read_text("utf-8"))["url"]
+            assert url.startswith(f"{REGISTRY.table.canonical}/{folder}/"), file.name
+
+
+def test_targets_of_a_patient_parameter_are_patients_only() -> None:
+    for name, served in REGISTRY.types.items():
+        patient = served.parameters.get("patient")
+        assert patient is None or patient.targets == ("Patient",), name
+    subject = REGISTRY.parameter("Media", "subject")
+    assert subject is not None
+    assert {"Patient", "Group"} < set(subject.targets)
+
+
+def test_asking_for_what_is_not_served() -> None:
+    with pytest.raises(Failure) as unknown:
+        REGISTRY.served("Observation")
+    assert (unknown.value.category, unknown.value.issues[0].code) == (Category.NOT_FOUND, "not-supported")
+    with pytest.raises(Failure) as refused:
+        REGISTRY.require("AuditEvent", "create")
+    assert refused.value.category is Category.NOT_ALLOWED
+    with pytest.raises(Failure) as searched:
+        REGISTRY.require("Binary", "search-type")
+    assert searched.value.category is Category.NOT_ALLOWED
+    assert REGISTRY.require("Media", "create") is REGISTRY.types["Media"]
+    assert REGISTRY.parameter("Media", "date") is None
+    assert REGISTRY.parameter("Observation", "date") is None
+
+
+def test_one_entry_serves_one_more_type(tmp_path: Path) -> None:
+    folder = copied(tmp_path / "profiles")
+    codes = ["_id", "patient", "code", "combo-code-value-quantity"]
+    registry = load_registry(with_entries(folder, [entry(folder, "Observation", codes)]))
+    served = registry.require("Observation", "search-type")
+    assert served.compartment == ("subject", "performer")
+    assert set(served.parameters) == set(codes)
+    observation: dict[str, Any] = {
+        "resourceType": "Observation",
+        "subject": {"reference": "Patient/p1"},
+        "code": {"coding": [{"system": "http://loinc.org", "code": "85354-9"}]},
+        "component": [
+            {"code": {"coding": [{"code": code}]}, "valueQuantity": {"value": value, "unit": "mmHg"}}
+            for code, value in (("8480-6", 120), ("8462-4", 80))
+        ],
+    }
+    extractor = Extractor(registry, base_url="http://fhir.example.org", zone=ZoneInfo("Europe/Stockholm"))
+    entries = extractor.entries(observation, key=Key("Observation", "o1"), last_updated_ms=0)
+    assert entries.patients == ("p1",)
+    assert entries.values["code"] == (TokenValue("http://loinc.org", "85354-9"),)
+    assert entries.values["combo-code-value-quantity$1"] == (
+        TokenValue("http://loinc.org", "85354-9", 0),
+        TokenValue(None, "8480-6", 1),
+        TokenValue(None, "8462-4", 2),
+    )
+    assert entries.values["combo-code-value-quantity$2"] == (
+        QuantityValue(120.0, 120.0, unit="mmHg", group=1),
+        QuantityValue(80.0, 80.0, unit="mmHg", group=2),
+    )
+
+
+def test_every_type_of_r4_could_be_served_with_all_its_parameters(tmp_path: Path) -> None:
+    registry = load_registry(whole_r4(tmp_path / "profiles"))
+    assert set(registry.types) == resource_types() - {"Parameters"}
+    assert len(registry.types) > 140
+    assert sum(len(served.parameters) for served in registry.types.values()) > 1_600
+    for served in registry.types.values():
+        assert set(COMMON) <= set(served.indexed)
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(Failure) as refused:
+        load_registry(folder)
+    assert refused.value.category is Category.INVALID
+    return refused.value.issues[0].text
+
+
+def own_parameter(**changes: Any) -> dict[str, Any]:
+    parameter = {
+        "resourceType": "SearchParameter",
+        "url": "https://example.org/SearchParameter/mine",
+        "code": "mine",
+        "base": ["Media"],
+        "type": "token",
+        "expression": "Media.status",
+    }
+    return {key: value for key, value in {**parameter, **changes}.items() if value is not None}
+
+
+def listing(**changes: Any) -> dict[str, Any]:
+    listed = {"name": "mine", "definition": "https://example.org/SearchParameter/mine", "type": "token"}
+    interactions = [{"code": "read"}]
+    return {"type": "Media", "interaction": interactions, "searchParam": [{**listed, **changes}]}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "sentence"),
+    [
+        ({"expression": None}, "has no expression for Media"),
+        ({"expression": "Patient.active"}, "has no expression for Media"),
+        ({"expression": "Media.status.lower()"}, "the function lower()"),
+        ({"expression": "Media.colour"}, "an element colour that Media does not have"),
+        ({"type": "date", "expression": "Media.bodySite"}, "cannot be made of values of type CodeableConcept"),
+        ({"type": "special"}, "cannot be made of values of type code"),
+        ({"type": "fancy"}, "has no expression for Media"),
+        ({"code": "status"}, "takes the code status, which Media already has"),
+        ({"code": "_tag"}, "takes the code _tag, which Media already has"),
+        ({"code": "when"}, "takes the code when, which Media already has"),
+        ({"code": "other"}, "no definition of a search parameter mine on Media"),
+        ({"url": "https://example.org/SearchParameter/another"}, "with another definition or type"),
+    ],
+)
+def test_a_parameter_that_cannot_be_served_stops_the_start(
+    tmp_path: Path, parameter: dict[str, Any], sentence: str
+) -> None:
+    folder = with_entries(copied(tmp_path / "profiles"), [listing(type=parameter.get("type", "token"))])
+    write(folder, "SearchParameter/zz-mine.json", own_parameter(**parameter))
+    assert sentence in refusal(folder)
+
+
+def test_our_own_parameter_is_served_when_it_is_sound(tmp_path: Path) -> None:
+    folder = with_entries(copied(tmp_path / "profiles"), [listing()])
+    write(folder, "SearchParameter/zz-mine.json", own_parameter())
+    mine = load_registry(folder).parameter("Media", "mine")
+    assert mine is not None
+    assert mine.expression == "Media.status"
+
+
+def test_a_type_r4_does_not_have_stops_the_start(tmp_path: Path) -> None:
+    folder = with_entries(copied(tmp_path / "profiles"), [{"type": "Photograph", "interaction": []}])
+    assert "no resource type of FHIR R4" in refusal(folder)
+
+
+def test_a_type_outside_the_compartment_definition_stops_the_start(tmp_path: Path) -> None:
+    folder = copied(tmp_path / "profiles")
+    held = read(folder, "r4/compartment-patient.json")
+    del held["Media"]
+    write(folder, "r4/compartment-patient.json", held)
+    assert "does not say whether it holds Media" in refusal(folder)
+
+
+def test_a_type_listed_twice_stops_the_start(tmp_path: Path) -> None:
+    folder = copied(tmp_path / "profiles")
+    statement = read(folder, STATEMENT)
+    statement["rest"][0]["resource"].append(statement["rest"][0]["resource"][0])
+    write(folder, STATEMENT, statement)
+    assert "lists Patient twice" in refusal(folder)
+
+
+def test_text_searches_are_not_advertised_before_they_exist(tmp_path: Path) -> None:
+    folder = copied(tmp_path / "profiles")
+    with_entries(folder, [entry(folder, "Media", ["_content"])])
+    assert "_content has no expression" in refusal(folder)
