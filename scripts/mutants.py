@@ -92,8 +92,8 @@ class Judges:
 
     seconds: dict[str, float] = field(default_factory=dict)
     reached: dict[tuple[str, int], list[str]] = field(default_factory=lambda: defaultdict(list))
-    too_slow: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
+    too_slow: int = 0
+    failed: int = 0
 
 
 class Trials:
@@ -126,13 +126,13 @@ class Trials:
             return 1
         started = time.monotonic()
         judges = self._first_pass(session.items)
-        for test in judges.failed:
-            self._say(f"mutants: {test} fails without any mutant")
-        if judges.failed:
+        if not judges.seconds:
+            self._say("mutants: no test can judge; run scripts/test first")
             return 1
         self._say(
-            f"mutants: {len(self._mutants)} mutants, {len(judges.seconds)} tests judge"
-            f" (first pass {time.monotonic() - started:.0f} s; {len(judges.too_slow)} too slow to judge)"
+            f"mutants: {len(self._mutants)} mutants, {len(judges.seconds)} tests judge (first pass"
+            f" {time.monotonic() - started:.0f} s; left out: {judges.too_slow} too slow,"
+            f" {judges.failed} red while they are traced)"
         )
         items = {item.nodeid: item for item in session.items}
         self._functions = living_functions(frozenset(str(self._table.root / mutant.path) for mutant in self._mutants))
@@ -173,14 +173,11 @@ class Trials:
         judges = Judges()
         list(self._run(jobs, limits=[3_600.0] * len(jobs)))
         for note in notes:
-            if not note.exists():
-                judges.failed.append("the first pass")
-                continue
-            for test, seen in json.loads(note.read_text()).items():
+            for test, seen in json.loads(note.read_text()).items() if note.exists() else ():
                 if seen["failed"]:
-                    judges.failed.append(test)
+                    judges.failed += 1
                 elif seen["seconds"] > self._table.slowest_test_s:
-                    judges.too_slow.append(test)
+                    judges.too_slow += 1
                 else:
                     judges.seconds[test] = seen["seconds"]
                     for file, line in seen["lines"]:
@@ -348,8 +345,6 @@ def main() -> int:
             "no:randomly",
             "-p",
             "no:xdist",
-            "-p",
-            "no:cacheprovider",
             "--hypothesis-profile=mutants",
         ]
         pytest.main([*options, *(test for test in table.tests if Path(test).exists())], plugins=[trials])
