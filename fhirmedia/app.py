@@ -1,8 +1,8 @@
-"""The composition root: settings become stores, stores a Custodian, the Custodian routes. Nothing is built elsewhere."""
+"""The composition root: settings become stores, stores a Custodian, the Custodian routes; the only builder."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -52,7 +52,7 @@ class House:
     """An Archive on an open folder, and what has to be closed after it."""
 
     archive: Archive
-    close: Callable[[], object]
+    close: Callable[[], Awaitable[None]]
 
 
 def base_url_of(settings: Settings, folder: Folder, *, port: int) -> str:
@@ -79,9 +79,7 @@ def trusted_issuers(settings: Settings, folder: Folder, registry: Registry, *, b
     )
 
 
-def open_house(
-    folder: Folder, settings: Settings, *, base_url: str, clock: Clock = system_clock
-) -> House:
+def open_house(folder: Folder, settings: Settings, *, base_url: str, clock: Clock = system_clock) -> House:
     """Everything an interaction needs, on this folder. The folder is held open beside other processes."""
     registry = load_registry()
     zone = ZoneInfo(settings.timezone)
@@ -140,13 +138,17 @@ def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock
     app.add_exception_handler(Exception, answer_crash)
     fhir = FhirRoutes(archive, Callers(issuers, refused, clock=clock), version=__version__)
     app.router.routes.extend([*fhir.routes(), *health_routes(health, metrics)])
-    return Envelope(app, metrics)
+    return Envelope(app, metrics, clock=clock)
 
 
 def witness_of(folder: Folder, clock: Clock) -> Witness:
     """Signs where the audit logs of a folder end, with a key used for nothing else."""
     key = ensure_key(folder.keys / "audit.pem", algorithm="ES384")
-    return Checkpoints(folder.audit / "checkpoints.jsonl", sign=lambda statement: sign_bytes(statement, key, typ=CHECKPOINT_TYPE), clock=clock)
+    return Checkpoints(
+        folder.audit / "checkpoints.jsonl",
+        sign=lambda statement: sign_bytes(statement, key, typ=CHECKPOINT_TYPE),
+        clock=clock,
+    )
 
 
 def _end_process() -> None:

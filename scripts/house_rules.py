@@ -46,7 +46,9 @@ HTTP_NUMBERS = frozenset(
 ABOVE_HTTP = ("fhirmedia/web/", "fhirmedia/app", "fhirmedia/cli/", "fhirmedia/demo/")
 SYSTEM_HOMES = ("fhirmedia/cli/", "fhirmedia/custody/")
 CLOCK_HOMES = ("fhirmedia/core/clock.py", "fhirmedia/core/ids.py")
-NAMEDTUPLE_MEMBERS = frozenset({"_replace", "_asdict", "_fields", "_make", "_field_defaults"})
+PUBLIC_ALL_THE_SAME = frozenset({"_replace", "_asdict", "_fields", "_make", "_field_defaults", "_exit", "_getframe"})
+"""Underscore members that the standard library documents: of named tuples, os and sys."""
+
 UNSAFE_MODULES = frozenset({"pickle", "cPickle", "_pickle", "shelve", "marshal", "dill", "joblib", "torch"})
 
 
@@ -95,7 +97,7 @@ def names(module: Module) -> Iterator[Finding]:
 
 
 def _private(name: str) -> bool:
-    return name.startswith("_") and not name.endswith("_") and name not in NAMEDTUPLE_MEMBERS
+    return name.startswith("_") and not name.endswith("_") and name not in PUBLIC_ALL_THE_SAME
 
 
 def reach(module: Module) -> Iterator[Finding]:

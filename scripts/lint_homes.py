@@ -24,7 +24,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "psycopg": ("backends",),
     "pydantic": ("r4.model",),
     "pydantic_core": ("r4.model",),
-    "pydicom": ("dicom",),
+    "pydicom": ("dicom", "demo.dicom_files"),
     "reportlab": ("demo",),
     "sqlalchemy": ("backends",),
     "sqlmodel": ("backends",),
@@ -49,12 +49,22 @@ def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
             case ast.ImportFrom(module=str(module), level=0, names=names):
                 yield from ((node.lineno, f"{module}.{alias.name}") for alias in names)
             case ast.Call(
-                func=ast.Attribute(attr="import_module") | ast.Name(id="import_module" | "__import__"), args=[first, *_]
+                func=ast.Attribute(attr="import_module") | ast.Name(id="import_module" | "__import__"),
+                args=[first, *_],
             ):
-                yield (
-                    node.lineno,
-                    first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else "?",
-                )
+                yield from ((node.lineno, text) for text in _beginnings(first))
+
+
+def _beginnings(name: ast.expr) -> Iterator[str]:
+    """What is known of a module name made at run time: all of a constant, the fixed start of an f-string, or `?`."""
+    match name:
+        case ast.Constant(value=str(text)) | ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]):
+            yield text
+        case ast.IfExp(body=one, orelse=other):
+            yield from _beginnings(one)
+            yield from _beginnings(other)
+        case _:
+            yield "?"
 
 
 def within(name: str, prefix: str) -> bool:

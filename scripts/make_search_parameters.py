@@ -137,16 +137,19 @@ def compartment(definitions: Definitions) -> dict[str, list[str]]:
     return {entry["code"]: entry.get("param", []) for entry in definition["resource"]}
 
 
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def _lines(content: dict[str, Any]) -> str:
     """JSON with one entry per line, so that a change can be read."""
-    compact = {"ensure_ascii": False, "separators": (",", ":")}
     rows = []
     for kind, value in content.items():
         if isinstance(value, dict):
-            inner = ",\n".join(f"{json.dumps(code)}:{json.dumps(entry, **compact)}" for code, entry in value.items())
-            rows.append(f"{json.dumps(kind)}:{{\n{inner}\n}}")
+            inner = ",\n".join(f"{_compact(code)}:{_compact(entry)}" for code, entry in value.items())
+            rows.append(f"{_compact(kind)}:{{\n{inner}\n}}")
         else:
-            rows.append(f"{json.dumps(kind)}:{json.dumps(value, **compact)}")
+            rows.append(f"{_compact(kind)}:{_compact(value)}")
     return "{\n" + ",\n".join(rows) + "\n}\n"
 
 

@@ -269,7 +269,7 @@ def _fork(job: Callable[[], int], room: Path) -> int:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(room)
         result = job()
     finally:
-        os._exit(result)  # reach: a fork leaves without its parent's clean-up
+        os._exit(result)  # leaves without the parent's clean-up
 
 
 def living_functions(paths: frozenset[str]) -> list[FunctionType]:

@@ -1,4 +1,4 @@
-"""The real application on a folder of its own, over HTTP, for tests: in a thread (measured) or as a process (killed)."""
+"""The real application on a folder of its own, over HTTP: in a thread (measured) or as a process (killed)."""
 
 import os
 import socket

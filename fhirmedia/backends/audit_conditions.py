@@ -5,7 +5,7 @@ from typing import assert_never
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts
-from fhirmedia.r4.audit_event import EVENT_TYPES, INTERACTIONS, OUTCOMES, REST, interactions_with
+from fhirmedia.r4.audit_event import AUDIT_EVENT, EVENT_TYPES, INTERACTIONS, OUTCOMES, REST, interactions_with
 from fhirmedia.r4.audit_shares import PATIENT, parse_event_id
 from fhirmedia.r4.query import (
     All,
@@ -31,7 +31,6 @@ from fhirmedia.r4.query import (
 Condition = tuple[str, tuple[str | int, ...]]
 """SQL and the values bound in it."""
 
-AUDIT_EVENT = "AuditEvent"  # type named: the one this index holds
 TRUE: Condition = ("1", ())
 FALSE: Condition = ("0", ())
 _FACTS = Facts()

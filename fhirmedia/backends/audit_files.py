@@ -52,7 +52,6 @@ def open_segment(path: Path) -> sqlite3.Connection:
     connection = open_writer(path)
     try:
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        connection.execute("PRAGMA secure_delete=ON")  # an erased raw query is gone from the file, too
         if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
             path.chmod(0o600)
             connection.executescript(";".join(("BEGIN IMMEDIATE", *TABLES, "COMMIT")))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from fhirmedia.access.grant import NarrowedQuery
-from fhirmedia.backends.audit_conditions import AUDIT_EVENT, Condition, condition_of
+from fhirmedia.backends.audit_conditions import Condition, condition_of
 from fhirmedia.backends.sqlite import failure_of
 from fhirmedia.core.audit_chain import ChainedRow
 from fhirmedia.core.disclosure import Disclosure, decode_disclosure
@@ -21,7 +21,7 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.ports.disclosures import ChainedLog
 from fhirmedia.ports.index import Hits, Page, Position
-from fhirmedia.r4.audit_event import audit_events
+from fhirmedia.r4.audit_event import AUDIT_EVENT, audit_events
 from fhirmedia.r4.audit_shares import PATIENT, EventId, Share, parse_event_id, shares
 from fhirmedia.r4.query import SortKey
 
@@ -38,8 +38,8 @@ _TABLES = (
     ) STRICT""",
     "CREATE UNIQUE INDEX event_place ON event (log_id, sequence, number)",
     "CREATE INDEX event_at ON event (at)",
-    "CREATE INDEX event_patient ON event (patient, at) WHERE patient IS NOT NULL",
-    "CREATE INDEX event_user ON event (user, at) WHERE user IS NOT NULL",
+    "CREATE INDEX event_patient ON event (patient, at)",
+    "CREATE INDEX event_user ON event (user, at)",
     """CREATE TABLE entity (
         key TEXT NOT NULL, event INTEGER NOT NULL, version INTEGER, PRIMARY KEY (key, event)
     ) STRICT, WITHOUT ROWID""",
@@ -194,17 +194,13 @@ class AuditIndexSql:
         return Hits(keys, Position((rows[page.count - 1][0],), keys[-1]), total)
 
     def _total(self, condition: Condition, page: Page) -> int | None:
+        if page.total == "none":
+            return None
         text, values = condition
-        match page.total:
-            case "none":
-                return None
-            case "accurate":
-                statement = f"SELECT count(*) FROM event WHERE {text}"
-            case "bounded":
-                statement = f"SELECT count(*) FROM (SELECT 1 FROM event WHERE {text} LIMIT ?)"
-                values = (*values, page.total_limit + 1)
-        (total,) = self._connection.execute(statement, values).fetchone()
-        return None if page.total == "bounded" and total > page.total_limit else int(total)
+        most = -1 if page.total == "accurate" else page.total_limit + 1
+        statement = f"SELECT count(*) FROM (SELECT 1 FROM event WHERE {text} LIMIT ?)"
+        (total,) = self._connection.execute(statement, (*values, most)).fetchone()
+        return None if total == most else int(total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The data folder: what is in it, how it is made, and when it may be opened.
 
-    VERSION      the schema the folder has        records.db  versions, facts, index, log of changes
-    objects/     bytes by digest                  audit/      logs of disclosures, checkpoints
-    keys/        keys of this installation        run/        locks; nothing worth a backup
-    tmp/         bytes being received             DEMO        present only in a folder of `fhirmedia demo`
+VERSION      the schema the folder has        records.db  versions, facts, index, log of changes
+objects/     bytes by digest                  audit/      logs of disclosures, checkpoints
+keys/        keys of this installation        run/        locks; nothing worth a backup
+tmp/         bytes being received             DEMO        present only in a folder of `fhirmedia demo`
 """
 
 import fcntl

@@ -45,13 +45,17 @@ class Snapshot(SearchTerms, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """A FROM clause and its own condition; `rows` is how many at most, None if nobody knows."""
+    """A FROM clause and its own condition; `rows` is how many at most, None if nobody knows.
+
+    `met` is the part of the query that every candidate fulfils, if the source says precisely that.
+    """
 
     name: str
     source: Sql
     base: Sql
     row: Row
     rows: int | None = None
+    met: Query | None = None
 
 
 EVERYTHING = Candidates("all", Sql("res_row r"), TRUE, row_of("r"))
@@ -110,10 +114,10 @@ def by_patient(query: Query, dialect: Dialect) -> Candidates | None:
             "patient",
             Sql("idx_patient p CROSS JOIN res_row r ON r.rid = p.rid"),
             Sql("p.patient = ?", (patient,)),
-            Row("p.rid", "p.type", "p.id", "p.recency", "r", patient),
+            Row("p.rid", dialect.tested("p.type"), "p.id", "p.recency", "r", patient),
         )
     rows = sql("SELECT t.rid FROM idx_patient t WHERE {}", dialect.among("t.patient", patients))
-    return _from_rows("patients", rows, None)
+    return _from_rows("patients", rows)
 
 
 def patients_named(query: Query) -> frozenset[str] | None:
@@ -154,20 +158,20 @@ def _union(bounds: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
 def by_value(query: Query, compiler: Compiler, snapshot: Snapshot, *, limit: int) -> Candidates | None:
     """The value with the fewest rows, if it has at most `limit`."""
     best: Candidates | None = None
-    for name, rows in _sources(list(conjuncts(query)), compiler):
+    for name, rows, met in _sources(list(conjuncts(query)), compiler):
         count = snapshot.count(sql("SELECT 1 FROM ({} LIMIT {})", rows, Sql("?", (limit + 1,))))
         if count <= limit and (best is None or best.rows is None or count < best.rows):
-            best = _from_rows(name, rows, count)
+            best = replace(_from_rows(name, rows), rows=count, met=met)
         limit = min(limit, count)
     return best
 
 
-def _from_rows(name: str, rows: Sql, count: int | None) -> Candidates:
+def _from_rows(name: str, rows: Sql) -> Candidates:
     source = sql("(SELECT DISTINCT rid FROM ({})) d CROSS JOIN res_row r ON r.rid = d.rid", rows)
-    return Candidates(name, source, TRUE, row_of("r"), count)
+    return Candidates(name, source, TRUE, row_of("r"))
 
 
-def _sources(parts: list[Query], compiler: Compiler) -> Iterator[tuple[str, Sql]]:
+def _sources(parts: list[Query], compiler: Compiler) -> Iterator[tuple[str, Sql, Query | None]]:
     for part in parts:
         if not isinstance(part, Match) or part.parameter in HOT:
             continue
@@ -182,10 +186,10 @@ def _sources(parts: list[Query], compiler: Compiler) -> Iterator[tuple[str, Sql]
             for condition in lookup.conditions
         ]
         if rows:
-            yield f"value of {part.parameter}", join(rows, " UNION ALL ")
+            yield f"value of {part.parameter}", join(rows, " UNION ALL "), part
     for parameter, stretches in stretches_of(parts, compiler.terms).items():
         for stretch in stretches:
-            yield f"dates of {parameter}", _dated(parameter, stretch, compiler)
+            yield f"dates of {parameter}", _dated(parameter, stretch, compiler), None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,8 @@ class Dialect:
 
     `many` makes a subquery of a list of texts given as one bound value; `elements` a row source `j(value)` of a JSON
     array column, of one member of it if a name is given; `type_of`, `id_of` take a reference target apart; `by_index`
-    is a table with its alias, to be walked in the order of that index.
+    is a table with its alias, to be walked in the order of that index; `tested` keeps a planner from taking a test of
+    the column for a reason to sort.
     """
 
     many: Callable[[Collection[str]], Sql]
@@ -66,6 +67,7 @@ class Dialect:
     type_of: Callable[[str], str]
     id_of: Callable[[str], str]
     by_index: Callable[[str, str], str]
+    tested: Callable[[str], str]
 
     def among(self, column: str, values: Collection[str]) -> Sql:
         """Whether the column, never NULL, is one of the values; sorted, so that equal sets make equal statements."""
@@ -99,4 +101,5 @@ SQLITE = Dialect(
     type_of=lambda column: f"substr({column}, 1, instr({column}, '/') - 1)",
     id_of=lambda column: f"substr({column}, instr({column}, '/') + 1)",
     by_index=lambda table, index: f"{table} INDEXED BY {index}",
+    tested=lambda column: f"+{column}",
 )

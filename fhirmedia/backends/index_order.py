@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from fhirmedia.backends.index_compile import Compiler, Row, row_of
 from fhirmedia.backends.index_conditions import TABLE_OF_KIND
-from fhirmedia.backends.index_dialect import TRUE, Sql, join, sql
+from fhirmedia.backends.index_dialect import TRUE, Sql, every, join, sql
 from fhirmedia.backends.index_tables import MISSING
-from fhirmedia.backends.index_values import OF_IDENTIFIER
+from fhirmedia.backends.index_values import HOT, OF_IDENTIFIER
 from fhirmedia.core.records import Key
 from fhirmedia.ports.index import Position, SortValue
 from fhirmedia.r4.query import SortKey
@@ -58,6 +58,19 @@ def _expression(compiler: Compiler, key: SortKey, row: Row) -> Sql:
     if not parts:
         return Sql("NULL")
     return sql(f"(SELECT {outermost}(v) FROM ({{}}))", join(parts, " UNION ALL "))
+
+
+def unsorted(compiler: Compiler, parameter: str, row: Row) -> Sql:
+    """Whether the resource has nothing to be sorted by: values without a code or a target do not count."""
+    if parameter in HOT:
+        return compiler.missing(parameter, row)
+    conditions = []
+    for kind, (number, _) in sorted(compiler.terms.kinds(parameter).items()):
+        table = TABLE_OF_KIND[kind]
+        having = SORT_COLUMN[table][1]
+        rows = f"SELECT 1 FROM {table} t WHERE t.rid = {row.rid} AND t.param = ? AND {having}"
+        conditions.append(Sql(f"NOT EXISTS ({rows})", (number,)))
+    return every(conditions)
 
 
 def behind(terms: Sequence[Term], values: Sequence[SortValue], *, key: Key, row: Row) -> Sql:

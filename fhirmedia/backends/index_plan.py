@@ -8,14 +8,23 @@ in the order of the page.
 from dataclasses import dataclass
 from math import isqrt
 
-from fhirmedia.backends.index_candidates import EVERYTHING, Candidates, Snapshot, by_key, by_patient, by_type, by_value
-from fhirmedia.backends.index_compile import Compiler, Row
+from fhirmedia.backends.index_candidates import (
+    EVERYTHING,
+    Candidates,
+    Snapshot,
+    by_key,
+    by_patient,
+    by_type,
+    by_value,
+    conjuncts,
+)
+from fhirmedia.backends.index_compile import Compiler
 from fhirmedia.backends.index_dialect import FALSE, TRUE, Dialect, Sql, every, sql
 from fhirmedia.backends.index_order import shown, sorted_rows, term_of
 from fhirmedia.backends.index_tables import MISSING
 from fhirmedia.backends.index_walk import Segment, Walker
 from fhirmedia.ports.index import Page
-from fhirmedia.r4.query import Query, SortKey
+from fhirmedia.r4.query import All, Query, SortKey
 
 _NEWEST_FIRST = SortKey("when", descending=True)
 
@@ -43,7 +52,7 @@ class Planner:
 
     def plan(self, query: Query, page: Page) -> Plan:
         """Raises Failure NOT_IMPLEMENTED for what this engine cannot answer."""
-        if self._condition(query, EVERYTHING.row) == FALSE:
+        if self._condition(query, EVERYTHING) == FALSE:
             return Plan("nothing", (), EVERYTHING, FALSE)
         few = by_key(query, self._compiler, self._snapshot) or by_patient(query, self._dialect)
         if few is not None:
@@ -56,13 +65,15 @@ class Planner:
         counted = few or by_type(query, self._dialect)
         walker = Walker(self._compiler, self._snapshot, most=page.count + 1)
         segments = tuple(walker.segments(query, page.sort, page.after)) if page.count else ()
-        return Plan("S", segments, counted, self._condition(query, counted.row))
+        return Plan("S", segments, counted, self._condition(query, counted))
 
-    def _condition(self, query: Query, row: Row) -> Sql:
-        return self._compiler.condition(query, row)
+    def _condition(self, query: Query, of: Candidates) -> Sql:
+        """What is left to test of the candidates."""
+        left = query if of.met is None else All(tuple(part for part in conjuncts(query) if part != of.met))
+        return every((of.base, self._compiler.condition(left, of.row)))
 
     def _driven(self, few: Candidates, query: Query, page: Page) -> Plan:
-        condition = every((few.base, self._condition(query, few.row)))
+        condition = self._condition(query, few)
         if condition == FALSE:
             return Plan("nothing", (), EVERYTHING, FALSE)
         if not page.count:

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from fhirmedia.access.grant import NarrowedQuery
-from fhirmedia.backends.index_dialect import SQLITE, Sql, every, sql
+from fhirmedia.backends.index_dialect import SQLITE, Sql, sql
 from fhirmedia.backends.index_plan import VISITED_FOR_TOTAL, Plan, Planner
 from fhirmedia.backends.index_terms import SYSTEM, KnownTerms
 from fhirmedia.backends.sqlite import failure_of, open_reader
@@ -179,7 +179,7 @@ def _total(connection: sqlite3.Connection, plan: Plan, page: Page) -> int | None
 
 
 def _count_of(plan: Plan) -> Sql:
-    return sql("SELECT count(*) FROM {} WHERE {}", plan.counted.source, every((plan.counted.base, plan.condition)))
+    return sql("SELECT count(*) FROM {} WHERE {}", plan.counted.source, plan.condition)
 
 
 def _counted_to(connection: sqlite3.Connection, source: Sql, condition: Sql, *, limit: int) -> int:

@@ -8,11 +8,21 @@ from fhirmedia.backends.index_candidates import EVERYTHING, Snapshot, Stretch, c
 from fhirmedia.backends.index_compile import Compiler, negated, row_of
 from fhirmedia.backends.index_conditions import TABLE_OF_KIND
 from fhirmedia.backends.index_dialect import FALSE, TRUE, Sql, every, join, sql
-from fhirmedia.backends.index_order import SORT_COLUMN, Term, behind, of_hits, order_by, shown, sorted_rows, term_of
+from fhirmedia.backends.index_order import (
+    SORT_COLUMN,
+    Term,
+    behind,
+    of_hits,
+    order_by,
+    shown,
+    sorted_rows,
+    term_of,
+    unsorted,
+)
 from fhirmedia.backends.index_tables import MISSING
 from fhirmedia.backends.index_values import NARROW, VALUE_TABLES
 from fhirmedia.ports.index import Position, SortValue
-from fhirmedia.r4.query import All, Missing, Query, SortKey
+from fhirmedia.r4.query import Query, SortKey
 
 _COLUMNS = {table.name: [column.name for column in table.columns] for table in VALUE_TABLES}
 
@@ -51,27 +61,30 @@ class Walker:
         self._snapshot = snapshot
         self._most = most
 
-    def segments(
-        self, query: Query, sort: Sequence[SortKey], after: Position | None, *, missing: int = 0
-    ) -> Iterator[Segment]:
+    def segments(self, query: Query, sort: Sequence[SortKey], after: Position | None) -> Iterator[Segment]:
         """Those with a value of the first sort key, then those without, by the remaining keys; at last by Key."""
-        if not sort or sort[0].parameter == "_id":
-            yield from (Segment(statement, missing) for statement in self._by_key(query, sort, after))
-            return
-        if after is None or after.values[0] is not None:
-            yield from (Segment(statement, missing) for statement in self._by_value(query, sort, after))
-            after = None
+        condition = self._compiler.condition(query, EVERYTHING.row)
+        for missing, key in enumerate(sort):
+            left = sort[missing:]
+            if key.parameter == "_id":
+                break
+            if after is None or after.values[0] is not None:
+                walks = self._by_value(query, condition, left, after)
+                yield from (Segment(statement, missing) for statement in walks)
+                after = None
+            else:
+                after = Position(after.values[1:], after.key)
+            condition = every((condition, unsorted(self._compiler, key.parameter, EVERYTHING.row)))
+            if condition == FALSE:
+                return
         else:
-            after = Position(after.values[1:], after.key)
-        absent = Missing(sort[0].parameter)
-        if self._compiler.condition(absent, EVERYTHING.row) != FALSE:
-            yield from self.segments(All((query, absent)), sort[1:], after, missing=missing + 1)
+            missing, left = len(sort), ()
+        yield from (Segment(statement, missing) for statement in self._by_key(query, condition, left, after))
 
-    def _by_key(self, query: Query, sort: Sequence[SortKey], after: Position | None) -> Iterator[Sql]:
+    def _by_key(self, query: Query, condition: Sql, sort: Sequence[SortKey], after: Position | None) -> Iterator[Sql]:
         """One walk for each type, since types sort by their name."""
         falling = bool(sort) and sort[0].descending
         bound = types_named(query)
-        condition = self._compiler.condition(query, EVERYTHING.row)
         for each in sorted(self._snapshot.types() if bound is None else bound, reverse=falling):
             behind_key = TRUE
             if after is not None and each == after.key.type:
@@ -86,11 +99,10 @@ class Walker:
                 Sql("r.id DESC" if falling else "r.id"),
             )
 
-    def _by_value(self, query: Query, sort: Sequence[SortKey], after: Position | None) -> list[Sql]:
-        row, condition = EVERYTHING.row, self._compiler.condition(query, EVERYTHING.row)
-        streams = self._streams(query, sort[0])
+    def _by_value(self, query: Query, condition: Sql, sort: Sequence[SortKey], after: Position | None) -> list[Sql]:
+        row, streams = EVERYTHING.row, self._streams(query, sort[0])
         if streams is None:
-            present = every((condition, negated(self._compiler.missing(sort[0].parameter, row))))
+            present = every((condition, negated(unsorted(self._compiler, sort[0].parameter, row))))
             return [sorted_rows(self._compiler, EVERYTHING.source, present, row=row, sort=sort, after=after)]
         walks = [self._walk(stream, condition, sort, after) for stream in streams]
         if len(walks) < 2:

@@ -188,5 +188,3 @@ class WalCheckpoints:
                 done = self._commits
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         connection.close()
-
-

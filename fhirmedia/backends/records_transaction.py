@@ -1,4 +1,4 @@
-"""One shared write transaction: versions, facts, index rows, contents and the change log go in together or not at all."""
+"""One shared write transaction: versions, facts, index rows, contents and the change log go in together."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -34,9 +34,7 @@ _CURRENT = sqlite_text(
     .limit(1)
 )
 _NUMBER = sqlite_text(
-    select(func.max(_version.c.version)).where(
-        _version.c.type == bindparam("type"), _version.c.id == bindparam("id")
-    )
+    select(func.max(_version.c.version)).where(_version.c.type == bindparam("type"), _version.c.id == bindparam("id"))
 )
 _INSERT_VERSION = sqlite_text(insert(_version))
 _INSERT_BLOB = sqlite_text(insert(_blob).prefix_with("OR IGNORE"))
@@ -137,7 +135,10 @@ class SqliteRecordTransaction:
 
     def referrers(self, binary_id: str) -> Sequence[Record]:
         rows = self._connection.execute(_REFERRERS, {"binary_id": binary_id})
-        return [Record(Key(*row[:2]), *row[2:6], None, decode_facts(row[6])) for row in rows]
+        return [
+            Record(Key(kind, identity), version, sequence, changed_at, method, None, decode_facts(facts))
+            for kind, identity, version, sequence, changed_at, method, facts in rows
+        ]
 
     def has_dependents(self, patient_id: str) -> bool:
         return self._parts.index.has_dependents(self._connection, patient_id)

@@ -75,8 +75,10 @@ class Settings:
         "`fhirmedia reindex`.",
     )
     inline_max: int = _setting(
-        8 * 2**20, _size, "Largest `data` inside a resource, decoded bytes (suffix k, M or G); larger content goes "
-        "to `POST /fhir/Binary`."
+        8 * 2**20,
+        _size,
+        "Largest `data` inside a resource, decoded bytes (suffix k, M or G); larger content goes "
+        "to `POST /fhir/Binary`.",
     )
     upload_max: int = _setting(64 * 2**30, _size, "Largest single upload in bytes (suffix k, M, G or T).")
     unclaimed_hours: int = _setting(

@@ -45,6 +45,15 @@ def diagnose(log: ChainedLog, row: ChainedRow, *, expected: int, previous: bytes
     return Breach(log.log_id, was, "inserted", f"row {was} was moved up to {expected}")
 
 
+def contradicted(log: ChainedLog, row: ChainedRow, *, vouched: bytes, attested: int) -> Breach:
+    """Name the breach at a sound row that a checkpoint knows by another hash, after `attested` had agreed."""
+    following = next(iter(log.rows(after=row.sequence)), None)
+    if following is not None and following.previous == vouched:
+        return Breach(log.log_id, row.sequence, "edited", "a checkpoint, and the next row, name another hash")
+    text = f"a checkpoint names another row here; row {attested} was the last that one agrees with"
+    return Breach(log.log_id, row.sequence, "forked", text)
+
+
 def _unlinked(log: ChainedLog, row: ChainedRow, *, trusted: bool) -> Breach:
     """The row is sound by itself but follows another hash: it, or the row before, was written anew."""
     following = next(iter(log.rows(after=row.sequence)), None)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fhirmedia.core.audit_chain import GENESIS, ChainedRow, chain_hash
-from fhirmedia.custody.audit_diagnosis import Breach, diagnose
+from fhirmedia.custody.audit_diagnosis import Breach, contradicted, diagnose
 from fhirmedia.custody.checkpoints import FIRST, Checkpoint, line_sha256, parse_checkpoint
 from fhirmedia.ports.disclosures import ChainedLog
 
@@ -88,8 +88,7 @@ def _walk(log: ChainedLog, marks: Mapping[int, bytes]) -> tuple[LogState, Breach
             break
         if number in marks:
             if marks[number] != stated:
-                text = f"a checkpoint names another row; the last row it agrees with is {attested}"
-                breach = Breach(log_id, number, "forked", text)
+                breach = contradicted(log, row, vouched=marks[number], attested=attested)
                 break
             attested = number
         previous, sequence = stated, number

@@ -3,7 +3,7 @@
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import Grant
 from fhirmedia.core.errors import Category, Failure
-from fhirmedia.core.records import Facts, Key, Record
+from fhirmedia.core.records import Facts, Key, Method, Record
 from fhirmedia.custody.proposal import Proposal, expect, may_create_under
 from fhirmedia.ports.records import Content, Draft, RecordTransaction
 from fhirmedia.r4.codec import prepare
@@ -69,7 +69,7 @@ class Binaries:
         old: Record | None = None,
     ) -> Record:
         facts = Facts(owner=caller.owner)
-        method = "create" if old is None else "update"
+        method: Method = "create" if old is None else "update"
         return transaction.put(Draft(key, method, prepare(resource), facts, None, content))
 
 

@@ -64,9 +64,7 @@ def _agree(found: FoundAttachment, content: Content) -> bool:
     if node.get("size") not in (None, blob.size):
         raise Failure(Category.INVALID, "The size is not that of the content.", expression=f"{found.path}.size")
     if node.get("hash") not in (None, sha1):
-        raise Failure(
-            Category.INVALID, "The hash is not the SHA-1 of the content.", expression=f"{found.path}.hash"
-        )
+        raise Failure(Category.INVALID, "The hash is not the SHA-1 of the content.", expression=f"{found.path}.hash")
     declared = node.get("contentType")
     if isinstance(declared, str) and essence(declared) != essence(content.content_type):
         raise Failure(

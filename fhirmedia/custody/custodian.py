@@ -94,6 +94,8 @@ class Custodian:
     async def _confirm_patient(self, caller: Caller) -> None:
         if caller.patient is None:
             return
-        record = (await self._stores.records.read((Key("Patient", caller.patient),)))[0]  # type-name: the launch patient
+        record = (await self._stores.records.read((Key("Patient", caller.patient),)))[
+            0
+        ]  # type-name: the launch patient
         if record is None or record.deleted:
             raise Failure(Category.UNAUTHENTICATED, "The token names a patient this server does not hold.")

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import Action, Grant
-from fhirmedia.access.security_labels import security_to_store
 from fhirmedia.access.policy import IMPORTER
+from fhirmedia.access.security_labels import security_to_store
 from fhirmedia.core.errors import Category, Failure, Issue
 from fhirmedia.core.records import Facts, Key, Method, Record
 from fhirmedia.custody.binaries import BINARY, Binaries
@@ -24,6 +24,7 @@ from fhirmedia.r4.json_types import JsonArray, JsonObject
 from fhirmedia.r4.registry import Registry
 
 Lookup = Callable[[Key], JsonObject | None]
+
 
 class Intake:
     """Turns Proposals into versions; pure but for the transaction it is handed."""
@@ -52,18 +53,15 @@ class Intake:
             content = staged.get(proposal.key.id)
             return [self._binaries.write(transaction, caller, grant, proposal, content=content)]
         old = transaction.current(proposal.key)
-        match proposal.method:
-            case "delete":
-                return [self._delete(transaction, grant, proposal, old)]
-            case "create" if old is not None:
-                raise Failure(Category.CONFLICT, "The id is taken.")
-            case "create":
-                action: Action = "create"
-            case "update":
-                action = _update_action(caller, grant, proposal, old)
+        if proposal.method == "delete":
+            return [self._delete(transaction, grant, proposal, old)]
+        if proposal.method == "create" and old is not None:
+            raise Failure(Category.CONFLICT, "The id is taken.")
+        action: Action = "create"
+        if proposal.method == "update":
+            action = _update_action(caller, grant, proposal, old)
         uploads = [
-            self._binaries.upload(transaction, caller, binary_id, content)
-            for binary_id, content in staged.items()
+            self._binaries.upload(transaction, caller, binary_id, content) for binary_id, content in staged.items()
         ]
         return [*uploads, self._write(transaction, caller, grant, proposal, action=action, old=old)]
 
@@ -79,7 +77,7 @@ class Intake:
     ) -> Record:
         key, resource = proposal.key, dict(proposal.resource or {})
         lookup = _lookup(transaction)
-        unchecked = IMPORTER in caller.roles or caller.system_reason is not None
+        unchecked = IMPORTER in caller.roles
         self._set_meta(resource, caller, old, lookup)
         entries = self._extractor.entries(resource, key=key, last_updated_ms=0)
         facts = facts_of(resource, entries=entries, registry=self._registry, base_url=self._base_url, lookup=lookup)
@@ -121,16 +119,14 @@ class Intake:
             if target == key or target.type == BINARY:
                 continue
             found = transaction.current(target)
-            known = found is not None and not found.deleted
-            if not known or not (grant.admits("read", target, found.facts) or _own(caller, target)):
+            admitted = found is not None and (grant.admits("read", target, found.facts) or _own(caller, target))
+            if found is None or found.deleted or not admitted:
                 text = "The reference does not lead to a resource that may be read."
                 issues.append(Issue("not-found", text, expression))
         if issues:
             raise Failure(Category.UNPROCESSABLE, issues=issues)
 
-    def _delete(
-        self, transaction: RecordTransaction, grant: Grant, proposal: Proposal, old: Record | None
-    ) -> Record:
+    def _delete(self, transaction: RecordTransaction, grant: Grant, proposal: Proposal, old: Record | None) -> Record:
         key = proposal.key
         if old is None or not grant.admits("read", key, old.facts):
             raise Failure(Category.NOT_FOUND, "There is no such resource.")
@@ -161,7 +157,8 @@ def _update_action(caller: Caller, grant: Grant, proposal: Proposal, old: Record
 def _own(caller: Caller, target: Key) -> bool:
     """Whether the token itself names the target: its patient, or one of its units."""
     return target in {Key("Patient", caller.patient or "")} | {  # type-name: what a token can be bound to
-        Key("Organization", unit) for unit in caller.units  # type-name: what a token can be bound to
+        Key("Organization", unit)
+        for unit in caller.units  # type-name: what a token can be bound to
     }
 
 

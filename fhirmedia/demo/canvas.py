@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageFont
 
 Field = NDArray[np.floating]
 """One float32 value a pixel, shape (height, width); an RGB picture has three planes, (3, height, width), in 0…1."""
@@ -172,6 +172,12 @@ def colour(red: float, green: float, blue: float) -> Field:
 def planes(photo: Image.Image) -> Field:
     """An 8-bit RGB picture as three planes again."""
     return np.moveaxis(np.asarray(photo, dtype=np.float32) / np.float32(255), -1, 0).copy()
+
+
+@lru_cache(maxsize=16)
+def font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The typeface that comes with Pillow; unpacking it takes longer than drawing with it."""
+    return ImageFont.load_default(size=size_px)
 
 
 def developed(picture: Field) -> Image.Image:

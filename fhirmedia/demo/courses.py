@@ -12,6 +12,7 @@ from fhirmedia.demo.works import Camera, Film, Heart, Photograph, Scene, SceneNa
 
 CLINIC_CAMERA = Camera("Nordkam", "D7")
 PHONE = Camera("Tindra", "Klinik 12")
+HOME_PHONE = Camera("Tindra", "Lilla 9")
 DERMATOSCOPE = Camera("Lumen", "DermaView 4")
 FUNDUS_CAMERA = Camera("Oculus Nord", "Retina 45")
 SLIT_LAMP = Camera("Oculus Nord", "SL-9")
@@ -107,7 +108,7 @@ class Walk:
         return Scene(name, seed, tone, STOCK[name].nearest(stage))
 
 
-def photographs(walk: Walk, visit: Visit, scene: Scene, count: int, *, note: str | None, confidential: bool = False) -> None:
+def photographs(visit: Visit, scene: Scene, count: int, *, note: str | None, confidential: bool = False) -> None:
     """`count` pictures of one scene, the first with the note; different takes where a hand holds the camera."""
     shot = SHOTS[scene.name]
     for take in range(count):
@@ -128,18 +129,18 @@ def region(rng: Random, sites: tuple[str, ...]) -> Region:
 
 
 def _lesion(walk: Walk, visit: Visit, passed: float) -> None:
-    photographs(walk, visit, walk.scene_at(0.35), walk.rng.randint(1, 3), note=visit.words.note(passed))
-    photographs(walk, visit, walk.scene_at(0.35, name="dermoscopy"), walk.rng.randint(1, 2), note=None)
+    photographs(visit, walk.scene_at(0.35), walk.rng.randint(1, 3), note=visit.words.note(passed))
+    photographs(visit, walk.scene_at(0.35, name="dermoscopy"), walk.rng.randint(1, 2), note=None)
     if passed == 1 and walk.rng.random() < 0.6:
         seed, tone = STOCK["histology"].pick(walk.rng, 1)
-        photographs(walk, visit, Scene("histology", seed, tone, 0.6), 2, note=visit.words.conclusion)
+        photographs(visit, Scene("histology", seed, tone, 0.6), 2, note=visit.words.conclusion)
         visit.report("11526-1", section="SP")
 
 
 def _surface(walk: Walk, visit: Visit, passed: float) -> None:
     confidential = visit.region.code == "76752008"
     scene = walk.scene_at(passed)
-    photographs(walk, visit, scene, walk.rng.randint(2, 4), note=visit.words.note(passed), confidential=confidential)
+    photographs(visit, scene, walk.rng.randint(1, 3), note=visit.words.note(passed), confidential=confidential)
 
 
 def _pair(walk: Walk, visit: Visit, passed: float) -> None:
@@ -161,13 +162,13 @@ def _pair(walk: Walk, visit: Visit, passed: float) -> None:
 
 
 def _single(walk: Walk, visit: Visit, passed: float) -> None:
-    photographs(walk, visit, walk.scene_at(passed), walk.rng.randint(1, 2), note=visit.words.note(passed))
+    photographs(visit, walk.scene_at(passed), walk.rng.randint(1, 2), note=visit.words.note(passed))
     if walk.rng.random() < 0.35:
         visit.report("28634-8", section="OTH")
 
 
 def _bowel(walk: Walk, visit: Visit, passed: float) -> None:
-    photographs(walk, visit, walk.scene_at(passed), walk.rng.randint(3, 6), note=visit.words.note(passed))
+    photographs(visit, walk.scene_at(passed), walk.rng.randint(2, 4), note=visit.words.note(passed))
     if walk.rng.random() < 0.25:
         visit.film(Film("colonoscopy", 4))
     visit.report("28634-8", section="OTH")
@@ -176,7 +177,7 @@ def _bowel(walk: Walk, visit: Visit, passed: float) -> None:
 def _heart(walk: Walk, visit: Visit, passed: float) -> None:
     hearts: tuple[Heart, ...] = ("normal", "systolic-murmur", "diastolic-murmur", "gallop", "split-second")
     heart = hearts[walk.finding[0] % len(hearts)]
-    for position in range(walk.rng.randint(2, 4)):
+    for position in range(walk.rng.randint(1, 3)):
         strength = round(0.9 - 0.5 * passed - 0.12 * position, 1)
         visit.sound(
             Sound(heart, position, 60 + walk.finding[0] % 4 * 8, max(strength, 0.1)),
@@ -191,10 +192,11 @@ def _gait(walk: Walk, visit: Visit, passed: float) -> None:
     visit.report("28634-8", section="OTH")
 
 
+BURN_SITES = ("14975008", "85562004", "30021000", "76752008")
 SKIN_SITES = ("77568009", "30021000", "14975008", "40983000", "68367000", "22943007", "16982005", "89545001")
 COURSES: dict[Complaint, tuple[SceneName, Course]] = {
     "bowel": ("bowel", Course(("endo",), ("71854001",), (1, 3), (80, 200), _bowel)),
-    "burn": ("burn", Course(("burn", "plastic"), ("14975008", "85562004", "30021000", "76752008"), (3, 6), (3, 20), _surface)),
+    "burn": ("burn", Course(("burn", "plastic"), BURN_SITES, (3, 6), (3, 20), _surface)),
     "ear": ("ear-drum", Course(("ent", "paed"), ("117590005",), (1, 3), (30, 90), _single)),
     "eye": ("eye", Course(("ophth",), ("81745001",), (2, 3), (7, 30), _single)),
     "fundus": ("fundus", Course(("ophth",), ("5665001",), (2, 6), (300, 420), _pair)),
@@ -203,7 +205,7 @@ COURSES: dict[Complaint, tuple[SceneName, Course]] = {
     "heart": ("bowel", Course(("cardio",), ("80891009",), (2, 4), (150, 380), _heart)),
     "lesion": ("lesion", Course(("derm", "plastic"), SKIN_SITES, (1, 4), (60, 200), _lesion)),
     "rash": ("rash", Course(("derm",), SKIN_SITES, (2, 4), (25, 80), _surface)),
-    "ulcer": ("ulcer", Course(("wound", "derm"), ("30021000", "56459004"), (3, 10), (7, 21), _surface)),
+    "ulcer": ("ulcer", Course(("wound", "derm"), ("30021000", "56459004"), (2, 7), (7, 21), _surface)),
     "ultrasound": ("ultrasound", Course(("gyn",), ("35039007",), (1, 3), (50, 90), _single)),
 }  # fmt: skip
 

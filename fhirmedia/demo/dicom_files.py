@@ -8,8 +8,8 @@ from pathlib import Path
 import pydicom.data
 
 from fhirmedia.core.errors import Failure
-from fhirmedia.dicom.part10 import DicomHeader, read_header
 from fhirmedia.demo.works import DicomFile
+from fhirmedia.dicom.part10 import DicomHeader, read_header
 
 BROKEN_ON_PURPOSE = frozenset({"badVR.dcm", "rtplan_truncated.dcm"})
 """Files whose bodies are damaged so that readers can be tested."""

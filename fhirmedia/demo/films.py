@@ -20,9 +20,8 @@ SOUND_HZ = 16_000
 
 def film(work: Film) -> bytes:
     """The film as MP4 whose index stands before its data, so that a browser can play it while it arrives."""
-    frames = walking(work.seed, limp=work.limp, frames=work.duration_s * FILM_FRAMES_PER_S, size=(FILM_WIDTH_PX, FILM_HEIGHT_PX))
-    if work.kind == "colonoscopy":
-        frames = _advancing(work)
+    count, size = work.duration_s * FILM_FRAMES_PER_S, (FILM_WIDTH_PX, FILM_HEIGHT_PX)
+    frames = walking(work.seed, limp=work.limp, frames=count, size=size) if work.kind == "gait" else _advancing(work)
     with tempfile.TemporaryDirectory(prefix="fhirmedia-demo-") as folder:
         path = Path(folder) / "film.mp4"
         _encode(path, frames, sound=_steps(work) if work.kind == "gait" else None)
@@ -32,7 +31,7 @@ def film(work: Film) -> bytes:
 def _encode(path: Path, frames: Iterator[Image.Image], *, sound: NDArray[np.int16] | None) -> None:
     """Faststart rewrites the file at its end, which needs a real one."""
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        video = container.add_stream("libx264", rate=FILM_FRAMES_PER_S, options={"preset": "superfast", "crf": "26"})
+        video = container.add_stream("libx264", rate=FILM_FRAMES_PER_S, options={"preset": "ultrafast", "crf": "27"})
         video.width, video.height, video.pix_fmt = FILM_WIDTH_PX, FILM_HEIGHT_PX, "yuv420p"
         video.codec_context.thread_count = 1
         audio = None

@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterator
 from math import atan2, cos, hypot, pi, radians, sin
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from fhirmedia.demo.canvas import generator
+from fhirmedia.demo.canvas import font, generator
 from fhirmedia.demo.works import FILM_FRAMES_PER_S
 
 Point = tuple[float, float]
 Place = Callable[[Point], Point]
 """From pixels relative to the pelvis to a place on the sheet."""
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 SHIRTS = ((38, 78, 110), (118, 44, 52), (52, 92, 66), (86, 70, 110), (150, 112, 52))
 SKINS = ((226, 182, 154), (206, 158, 128), (160, 112, 82), (112, 74, 52))
+PALE = (226, 230, 232)
 THIGH, SHANK, FOOT, TRUNK, UPPER_ARM, FOREARM = 62.0, 60.0, 33.0, 78.0, 42.0, 38.0
 
 
@@ -25,7 +25,7 @@ def walking(seed: int, *, limp: float, frames: int, size: tuple[int, int]) -> It
     shirt = SHIRTS[int(rng.integers(len(SHIRTS)))]
     skin = SKINS[int(rng.integers(len(SKINS)))]
     room = _room(rng, size)
-    font = ImageFont.load_default(size=13)
+    caption = _caption(width=size[0])
     steps = round((1.06 + 0.55 * limp) * FILM_FRAMES_PER_S)
     poses = [_person(step / steps, limp=limp, shirt=shirt, skin=skin) for step in range(min(steps, frames))]
     stride_px = 168 * (1 - 0.42 * limp)
@@ -40,7 +40,9 @@ def walking(seed: int, *, limp: float, frames: int, size: tuple[int, int]) -> It
         person = poses[frame % steps]
         picture.paste((30, 30, 34), (width // 2 - 75, foot_y - 8), shadow)
         picture.paste(person, (width // 2 - person.width // 2, foot_y - person.height + 8), person)
-        _add_caption(picture, frame / FILM_FRAMES_PER_S, speed=speed, font=font)
+        picture.paste(caption, (0, 0))
+        clock = f"{speed:.2f} m/s   {frame / FILM_FRAMES_PER_S:05.2f} s"
+        ImageDraw.Draw(picture).text((width - 10, 4), clock, fill=PALE, font=font(13), anchor="ra")
         yield picture
 
 
@@ -175,19 +177,18 @@ def _room(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     pen.ellipse([door + 80, 160, door + 88, 168], fill=(96, 96, 100))
     pen.rectangle([door + 170, 84, door + 260, 148], fill=(196, 208, 214), outline=(140, 148, 152))
     pen.rectangle([0, height - 66, width, height - 26], fill=(70, 98, 112))
-    font = ImageFont.load_default(size=11)
     for metre in range(4):
         x = metre * width // 4 + 40
         pen.line([(x, height - 66), (x, height - 26)], fill=(236, 232, 214), width=2)
-        pen.text((x + 6, height - 38), f"{metre + 1} m", fill=(222, 220, 206), font=font)
+        pen.text((x + 6, height - 38), f"{metre + 1} m", fill=(222, 220, 206), font=font(11))
     room = Image.new("RGB", (2 * width, height))
     room.paste(half, (0, 0))
     room.paste(half, (width, 0))
     return room
 
 
-def _add_caption(picture: Image.Image, t: float, *, speed: float, font: Font) -> None:
-    pen = ImageDraw.Draw(picture)
-    pen.rectangle([0, 0, picture.width, 22], fill=(24, 28, 32))
-    pen.text((10, 4), "Gait analysis, sagittal", fill=(226, 230, 232), font=font)
-    pen.text((picture.width - 10, 4), f"{speed:.2f} m/s   {t:05.2f} s", fill=(226, 230, 232), font=font, anchor="ra")
+def _caption(*, width: int) -> Image.Image:
+    """The dark band above the picture, without its clock."""
+    band = Image.new("RGB", (width, 22), (24, 28, 32))
+    ImageDraw.Draw(band).text((10, 4), "Gait analysis, sagittal", fill=PALE, font=font(13))
+    return band

@@ -23,8 +23,8 @@ SYNTHETIC_MONTH = 80
 _WOMEN = {
     "SE": "Kerstin Åsa Märta Ingrid Elsa Birgitta Ebba Gunnel Linnéa Sigrid Maj Ylva Tuva Hillevi Lovisa Agnes Disa "
     "Signe Görel Alva Maja Tove Ulrika Siv Fatima Leila Nour Samira Selam Jelena Amina Mirjam",
-    "NO": "Ingeborg Solveig Astrid Bjørg Ragnhild Turid Øydis Gunnhild Marit Torill Synnøve Åse Nora Ronja Maren Frøydis "
-    "Ágot Elle Máret Inger Sárá Risten Biret Sunniva Hodan Amal Zeynep Katarzyna",
+    "NO": "Ingeborg Solveig Astrid Bjørg Ragnhild Turid Øydis Gunnhild Marit Torill Synnøve Åse Nora Ronja Maren "
+    "Frøydis Ágot Elle Máret Inger Sárá Risten Biret Sunniva Hodan Amal Zeynep Katarzyna",
 }
 _MEN = {
     "SE": "Göran Åke Östen Sven Torbjörn Håkan Björn Nils Erik Sören Tage Viggo Love Hjalmar Märten Algot Folke Kjell "
@@ -37,14 +37,16 @@ _FAMILY = {
     "Tallberg Norrby Strömvall Älvestam Granath Sandell Forsgård Nyhlén Skoglund Rönnåsen Hjelte Vallin Haddad Rahimi "
     "Tesfaye Petrović Yılmaz Nowak Länta Kuoljok Valkeapää",
     "NO": "Sørlie Fjeldheim Hågensen Bjørnestad Ødegård Myrvang Strømsnes Kvaløy Tveiterås Rødland Nordvik Brekkhus "
-    "Vågønes Lillebø Engeseth Storhaug Bålto Čálbmi Márkus Guttormen Utsi Eira Somby Triumf Hussein Jama Demir Zieliński",
+    "Vågønes Lillebø Engeseth Storhaug Bålto Čálbmi Márkus Guttormen Utsi Eira Somby Triumf Hussein Jama Demir "
+    "Zieliński",
 }
 _STREETS = {
-    "SE": "Björkallén Tallstigen Älvgatan Kvarnbacken Åsvägen Skolgatan Östra_Strandvägen Lingonvägen Ängsgatan Kyrkogatan",
+    "SE": "Björkallén Tallstigen Älvgatan Kvarnbacken Åsvägen Skolgatan Östra_Strandvägen Lingonvägen Ängsgatan",
     "NO": "Bjørkeveien Fjordgata Storgata Åsveien Skoleveien Øvre_Strandvei Nordlysveien Kaigata Reinveien Lyngveien",
 }
 _TOWNS = {
-    "SE": (("990 11", "Norrsjö"), ("990 24", "Norrsjö"), ("990 52", "Älvbacka"), ("990 71", "Tallmon"), ("990 88", "Björkudden")),
+    "SE": (("990 11", "Norrsjö"), ("990 24", "Norrsjö"), ("990 52", "Älvbacka"), ("990 71", "Tallmon"),
+           ("990 88", "Björkudden")),
     "NO": (("9981", "Fjellvik"), ("9983", "Fjellvik"), ("9986", "Nordtind"), ("9989", "Ytre Øya")),
 }  # fmt: skip
 
@@ -149,8 +151,10 @@ def _norwegian(born: date, day: int, *, male: bool, rng: Random) -> str:
         serial = rng.randrange(0, 500) if born.year < 2000 else rng.randrange(500, 1000)
         digits = f"{head}{serial // 10 * 10 + serial % 5 * 2 + male:03d}"
         first = -_weighted(digits, (3, 7, 6, 1, 8, 9, 4, 5, 2)) % 11
+        if first == 10:
+            continue
         second = -_weighted(f"{digits}{first}", (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)) % 11
-        if first < 10 and second < 10:
+        if second < 10:
             return f"{digits}{first}{second}"
 
 

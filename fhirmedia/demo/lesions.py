@@ -24,7 +24,7 @@ from fhirmedia.demo.skin import DERMIS, TONES, add_hairs, add_ruler, exposed, li
 def overview(seed: int, *, tone: int, stage: float, visit: int, shape: tuple[int, int]) -> Image.Image:
     """A mole on skin with a ruler. `stage` 0…1 is how far it has grown; `visit` changes only camera and light."""
     here, now = generator(seed, 1), generator(seed, 2, visit)
-    skin = surface(seed, shape, tone=tone, coarse=int(here.integers(17, 31)))
+    skin = surface(seed, shape, tone=tone, coarse=int(here.integers(13, 25)))
     x, y = grid(shape)
     x = x - np.float32(here.uniform(-0.12, 0.12) + now.normal(0, 0.012))
     y = y - np.float32(here.uniform(-0.16, -0.04) + now.normal(0, 0.012))
@@ -43,13 +43,12 @@ def overview(seed: int, *, tone: int, stage: float, visit: int, shape: tuple[int
     skin.height += inside * (1.6 + 1.5 * edge + 0.8 * tones)
     photo = developed(exposed(lit(skin, now), now))
     add_hairs(photo, here, count=int(here.integers(6, 60)), length=float(here.uniform(60, 150)), dark=0.9)
-    if here.random() < 0.85:
-        add_ruler(
-            photo,
-            px_per_mm=shape[1] / 38,
-            centre=(shape[1] * (0.5 + now.normal(0, 0.02)), shape[0] * (0.885 + now.normal(0, 0.012))),
-            angle=float(now.normal(0, 3)),
-        )
+    add_ruler(
+        photo,
+        px_per_mm=shape[1] / 38,
+        centre=(shape[1] * (0.5 + now.normal(0, 0.02)), shape[0] * (0.885 + now.normal(0, 0.012))),
+        angle=float(now.normal(0, 3)),
+    )
     return photo
 
 
@@ -66,7 +65,7 @@ def dermoscopy(seed: int, *, tone: int, stage: float, visit: int, shape: tuple[i
     distance += 0.13 * noise
     inside = 1 - step(1.0, distance, 0.22 - 0.10 * stage)
 
-    border, centre = cells(7, 960, 24)
+    border, centre = cells(7, 760, 19)
     mesh = tiled(np.exp(-((border * 4.2) ** 2)), shape, here)
     dots = tiled(np.exp(-((centre * 4.4) ** 2)), shape, here) * step(0.2, clouds(here, shape, 150), 0.25)
     fade = np.clip(1.25 - distance * 0.55 + 0.5 * tones, 0, 1.3)

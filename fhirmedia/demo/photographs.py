@@ -5,13 +5,16 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Protocol
 
-from PIL import Image, ImageEnhance
+import numpy as np
+from PIL import Image
 
 from fhirmedia.demo import lesions, organs, radiographs, wounds
 from fhirmedia.demo.canvas import generator
 from fhirmedia.demo.works import PHOTO_HEIGHT_PX, PHOTO_WIDTH_PX, Camera, Photograph, Scene, SceneName
 
 QUALITY = 85
+PAINTED_PX = (600, 800)
+"""Height and width at which a scene is painted, before the lens makes it as large as the photograph."""
 
 
 class Painter(Protocol):
@@ -70,23 +73,23 @@ def stamped(jpeg: bytes, *, taken: datetime, camera: Camera, turned: bool) -> by
 
 @lru_cache(maxsize=2)
 def _painted(scene: Scene) -> Image.Image:
-    paint = SCENES[scene.name]
-    return paint(scene.seed, tone=scene.tone, stage=scene.stage, visit=scene.visit, shape=(PHOTO_HEIGHT_PX, PHOTO_WIDTH_PX))
+    photo = SCENES[scene.name](scene.seed, tone=scene.tone, stage=scene.stage, visit=scene.visit, shape=PAINTED_PX)
+    return photo.resize((PHOTO_WIDTH_PX, PHOTO_HEIGHT_PX), Image.Resampling.BICUBIC)
 
 
 def _another_take(photo: Image.Image, work: Photograph) -> Image.Image:
     """The scene again: nearer and askew where the camera is held by hand, else only brighter, darker, shifted."""
     rng = generator(work.scene.seed, work.scene.visit, work.take, 7)
     across, down = rng.uniform(-1, 1, 2)
+    zoom, turn, reach = 1.0, 0.0, 0.018
     if work.scene.name in HAND_HELD:
-        zoom = rng.uniform(1.10, 1.45)
-        photo = photo.rotate(float(rng.uniform(-5, 5)), Image.Resampling.BICUBIC)
-        width, height = PHOTO_WIDTH_PX / zoom, PHOTO_HEIGHT_PX / zoom
-        left = (PHOTO_WIDTH_PX - width) / 2 * (1 + 0.45 * across)
-        top = (PHOTO_HEIGHT_PX - height) / 2 * (1 + 0.45 * down)
-        box = (left, top, left + width, top + height)
-        photo = photo.resize((PHOTO_WIDTH_PX, PHOTO_HEIGHT_PX), Image.Resampling.BICUBIC, box=box)
-    else:
-        shift = (1, 0, float(9 * across), 0, 1, float(7 * down))
-        photo = photo.transform(photo.size, Image.Transform.AFFINE, shift)
-    return ImageEnhance.Brightness(photo).enhance(float(rng.uniform(0.93, 1.07)))
+        zoom, turn, reach = rng.uniform(1.18, 1.5), rng.uniform(-0.08, 0.08), 0.05
+    right, up = np.cos(turn) / zoom, np.sin(turn) / zoom
+    x = PHOTO_WIDTH_PX * (0.5 + reach * across)
+    y = PHOTO_HEIGHT_PX * (0.5 + reach * down)
+    corner_x = x - right * PHOTO_WIDTH_PX / 2 - up * PHOTO_HEIGHT_PX / 2
+    corner_y = y + up * PHOTO_WIDTH_PX / 2 - right * PHOTO_HEIGHT_PX / 2
+    place = (right, up, corner_x, -up, right, corner_y)
+    photo = photo.transform(photo.size, Image.Transform.AFFINE, place, Image.Resampling.BILINEAR)
+    brightness = float(rng.uniform(0.93, 1.07))
+    return photo.point(lambda value: value * brightness)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from random import Random
 
 from fhirmedia.demo.identities import Country, staff_names
-from fhirmedia.r4.json_types import JsonObject
+from fhirmedia.r4.json_types import Json, JsonObject
 
 DEPARTMENT = "https://fhirmedia.org/CodeSystem/department"
 ORGANIZATION_TYPE = "http://terminology.hl7.org/CodeSystem/organization-type"
@@ -54,9 +54,7 @@ class Unit:
     country: Country
 
 
-UNITS = tuple(
-    Unit(f"demo-org-{hospital}-{code}", code, name, hospital, country)
-    for hospital, country, departments in (
+_DEPARTMENTS: tuple[tuple[str, Country, tuple[tuple[str, str], ...]], ...] = (
         ("norrsjo", "SE", (("derm", "Hudkliniken"), ("neuro", "Neurologkliniken"), ("cardio", "Hjärtkliniken"),
                            ("plastic", "Plastikkirurgiska kliniken"), ("burn", "Brännskadecentrum"),
                            ("ophth", "Ögonkliniken"), ("radiol", "Röntgenkliniken"), ("path", "Klinisk patologi"))),
@@ -64,13 +62,17 @@ UNITS = tuple(
                             ("endo", "Endoskopienheten"), ("paed", "Barn- och ungdomskliniken"))),
         ("tallmon", "SE", (("emerg", "Akutmottagningen"), ("gyn", "Kvinnokliniken"))),
         ("bjorkudden", "SE", (("wound", "Sårmottagningen"),)),
-        ("fjellvik", "NO", (("derm", "Hudavdelingen"), ("ortho", "Ortopedisk avdeling"), ("cardio", "Hjertemedisinsk avdeling"),
-                            ("ophth", "Øyeavdelingen"), ("neuro", "Nevrologisk avdeling"), ("radiol", "Radiologisk avdeling"))),
-        ("nordtind", "NO", (("emerg", "Akuttmottaket"), ("ent", "Øre-nese-halsavdelingen"), ("endo", "Endoskopisk enhet"),
-                            ("wound", "Sårpoliklinikken"))),
-    )
-    for code, name in departments
+        ("fjellvik", "NO", (("derm", "Hudavdelingen"), ("ortho", "Ortopedisk avdeling"),
+                            ("cardio", "Hjertemedisinsk avdeling"), ("ophth", "Øyeavdelingen"),
+                            ("neuro", "Nevrologisk avdeling"), ("radiol", "Radiologisk avdeling"))),
+        ("nordtind", "NO", (("emerg", "Akuttmottaket"), ("ent", "Øre-nese-halsavdelingen"),
+                            ("endo", "Endoskopisk enhet"), ("wound", "Sårpoliklinikken"))),
 )  # fmt: skip
+UNITS = tuple(
+    Unit(f"demo-org-{hospital}-{code}", code, name, hospital, country)
+    for hospital, country, departments in _DEPARTMENTS
+    for code, name in departments
+)
 
 HOSPITAL_NAMES = {identity: name for identity, name, _, _ in HOSPITALS}
 
@@ -114,7 +116,9 @@ def clinicians(rng: Random) -> list[Clinician]:
             given, family, male = next(names[unit.country])
             number = len(found) + 1
             system, value = (
-                (HSA_ID, f"SE2321009999-{4000 + number}") if unit.country == "SE" else (HPR_NUMBER, f"{9990000 + number}")
+                (HSA_ID, f"SE2321009999-{4000 + number}")
+                if unit.country == "SE"
+                else (HPR_NUMBER, f"{9990000 + number}")
             )
             resource: JsonObject = {
                 "resourceType": "Practitioner",
@@ -134,11 +138,11 @@ def _organization(
     city: str | None = None, country: str | None = None,
 ) -> JsonObject:  # fmt: skip
     display = {"prov": "Healthcare Provider", "dept": "Hospital Department"}[kind]
-    types = [{"coding": [{"system": ORGANIZATION_TYPE, "code": kind, "display": display}]}]
+    types: list[Json] = [{"coding": [{"system": ORGANIZATION_TYPE, "code": kind, "display": display}]}]
     if department is not None:
         coding = {"system": DEPARTMENT, "code": department, "display": DEPARTMENT_CODES[department]}
         types.append({"coding": [coding]})
-    body: JsonObject = {"resourceType": "Organization", "id": identity, "active": True, "type": [*types], "name": name}
+    body: JsonObject = {"resourceType": "Organization", "id": identity, "active": True, "type": types, "name": name}
     if city is not None or country is not None:
         body["address"] = [{key: value for key, value in (("city", city), ("country", country)) if value is not None}]
     if part_of is not None:

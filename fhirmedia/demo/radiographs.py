@@ -1,7 +1,7 @@
 """Pictures no camera takes: a hand in X-rays, an ultrasound sector, stained tissue under the microscope."""
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter
 
 from fhirmedia.demo.canvas import (
     Field,
@@ -10,6 +10,7 @@ from fhirmedia.demo.canvas import (
     cells,
     colour,
     developed,
+    font,
     fractal,
     generator,
     grain,
@@ -81,7 +82,7 @@ def hand(seed: int, *, tone: int, stage: float, visit: int, shape: tuple[int, in
     if mirrored:
         photo = photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     pen = ImageDraw.Draw(photo)
-    side, letters = "L" if mirrored else "R", ImageFont.load_default(size=54)
+    side, letters = "L" if mirrored else "R", font(44)
     pen.text((width * 0.9, height * 0.1), side, fill=235, font=letters, anchor="mm")
     return photo
 
@@ -133,7 +134,7 @@ def ultrasound(seed: int, *, tone: int, stage: float, visit: int, shape: tuple[i
     plate = blurred(np.clip(bright, 0, 1), 1.3) * fan * 1.25
     photo = Image.fromarray((np.clip(plate, 0, 1) * 255).astype(np.uint8))
     pen = ImageDraw.Draw(photo)
-    small = ImageFont.load_default(size=18)
+    small = font(15)
     for cm in range(1, 16):
         at = shape[0] * (0.08 + cm * 0.058)
         pen.line([(shape[1] - 46, at), (shape[1] - (58 if cm % 5 == 0 else 52), at)], fill=200, width=2)

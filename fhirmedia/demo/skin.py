@@ -1,9 +1,10 @@
 """Human skin: pigment, microrelief, hairs and light, and the paper ruler a photographer lays beside a finding."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter
 
 from fhirmedia.demo.canvas import (
     Field,
@@ -11,6 +12,7 @@ from fhirmedia.demo.canvas import (
     cells,
     clouds,
     colour,
+    font,
     fractal,
     generator,
     grain,
@@ -35,10 +37,17 @@ class Surface:
     wet: Field | None = None
 
 
-def surface(seed: int, shape: tuple[int, int], *, tone: int, coarse: int = 26) -> Surface:
+def surface(seed: int, shape: tuple[int, int], *, tone: int, coarse: int = 19) -> Surface:
     """Bare skin of one person and place; `coarse` is the width in pixels of one field between two furrows."""
+    coarse = min((14, 19, 24), key=lambda width: abs(width - coarse))
+    bare = _bare(seed, shape, tone, coarse)
+    return Surface(melanin=bare.melanin.copy(), haemoglobin=bare.haemoglobin.copy(), height=bare.height.copy())
+
+
+@lru_cache(maxsize=3)
+def _bare(seed: int, shape: tuple[int, int], tone: int, coarse: int) -> Surface:
+    """The same skin returns at every visit. Only read it."""
     rng = generator(seed, 11)
-    coarse = min((18, 24, 30), key=lambda width: abs(width - coarse))
     furrow_tile, pore_tile = _microrelief(coarse)
     furrow = tiled(furrow_tile, shape, rng)
     pore = tiled(pore_tile, shape, rng) * step(0.25, clouds(rng, shape, coarse * 2.1), 0.2)
@@ -55,6 +64,7 @@ def surface(seed: int, shape: tuple[int, int], *, tone: int, coarse: int = 26) -
     return Surface(melanin=melanin, haemoglobin=haemoglobin, height=height)
 
 
+@lru_cache(maxsize=3)
 def _microrelief(coarse: int) -> tuple[Field, Field]:
     """Tiles of furrows and of pores in the middle of the fields they enclose."""
     border, centre = cells(coarse, 24 * coarse, coarse)
@@ -120,14 +130,14 @@ def add_ruler(
     ink, red = (28, 28, 34, 255), (140, 30, 30, 255)
     paper = Image.new("RGBA", (long, tall), (int(247 * light), int(244 * light), int(234 * light), 255))
     pen = ImageDraw.Draw(paper)
-    font = ImageFont.load_default(size=max(11, int(px_per_mm * 2.6)))
+    letters = font(max(11, int(px_per_mm * 2.6)))
     for mm in range(61):
         x = int((mm + 2) * px_per_mm)
         depth = 0.46 if mm % 10 == 0 else 0.34 if mm % 5 == 0 else 0.22
         pen.line([(x, 0), (x, int(tall * depth))], fill=ink, width=max(1, int(px_per_mm / 6)))
         if mm % 10 == 0:
-            pen.text((x, int(tall * 0.72)), str(mm // 10), fill=ink, font=font, anchor="mm")
-    pen.text((int(px_per_mm * 57), int(tall * 0.72)), "cm", fill=red, font=font, anchor="mm")
+            pen.text((x, int(tall * 0.72)), str(mm // 10), fill=ink, font=letters, anchor="mm")
+    pen.text((int(px_per_mm * 57), int(tall * 0.72)), "cm", fill=red, font=letters, anchor="mm")
     turned = paper.rotate(angle, expand=True, resample=Image.Resampling.BICUBIC)
     corner = (int(centre[0] - turned.width / 2), int(centre[1] - turned.height / 2))
     cover = turned.getchannel("A")

@@ -1,4 +1,4 @@
-"""What clinicians wrote: for each complaint the reason, notes beside the pictures, and the paragraphs of its letters."""
+"""What clinicians wrote: for each complaint the reason, notes beside pictures, paragraphs of letters."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import Literal
 
 Complaint = Literal[
-    "bowel", "burn", "ear", "eye", "fundus", "gait", "hand", "heart", "lesion", "ultrasound", "radiology", "rash", "ulcer"
+    "bowel", "burn", "ear", "eye", "fundus", "gait", "hand", "heart", "lesion", "radiology", "rash", "ulcer",
+    "ultrasound",
 ]  # fmt: skip
 
 

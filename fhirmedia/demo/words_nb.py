@@ -22,11 +22,13 @@ LANGUAGE = Language(
                 "Lesjonen på {site} har vokst siden forrige besøk. Uregelmessig kant og to fargetoner.",
                 "Tydelig vekst, asymmetri og blåhvitt slør ved dermatoskopi. Eksideres med 2 mm margin.",
             ),
-            "Pasienten har i omtrent et år hatt en pigmentert lesjon på {site} som pårørende synes har endret seg. Ingen "
+            "Pasienten har i omtrent et år hatt en pigmentert lesjon på {site} som pårørende synes har endret "
+            "seg. Ingen "
             "kløe, ingen blødning. Ingen tidligere hudkreft, en tante har hatt malignt melanom.",
             "Hudtype II. På {site} sees en pigmentert lesjon med uregelmessig kant. Dermatoskopisk atypisk nettverk, "
             "perifere globuli og strukturløse områder. Ingen palpable lymfeknuter.",
-            "Eksisjon i lokalbedøvelse, preparatet sendes til patolog. Ny fotografering av øvrige føflekker om seks måneder.",
+            "Eksisjon i lokalbedøvelse, preparatet sendes til patolog. Ny fotografering av øvrige føflekker om "
+            "seks måneder.",
             "Dysplastisk nevus, fullstendig fjernet. Ingen malignitet.",
         ),
         "ulcer": Words(
@@ -37,9 +39,11 @@ LANGUAGE = Language(
                 "Rød granulerende sårbunn, mindre areal. Ingen tegn til infeksjon. Kompresjon fortsetter.",
                 "Såret på {site} nesten grodd, ny epitelkant rundt hele. Sjeldnere sårstell.",
             ),
-            "Pasient med type 2-diabetes og venøs insuffisiens. Sår på {site} i fire måneder til tross for stell to ganger i "
+            "Pasient med type 2-diabetes og venøs insuffisiens. Sår på {site} i fire måneder til tross for stell "
+            "to ganger i "
             "uken. Ankeltrykk 0,86. Smertene forstyrrer søvnen.",
-            "Sår på {site}, etter linjal 41 × 28 mm. Bunnen halvt fibrinbelagt, ellers granulerende. Ingen kontakt med bein "
+            "Sår på {site}, etter linjal 41 × 28 mm. Bunnen halvt fibrinbelagt, ellers granulerende. Ingen "
+            "kontakt med bein "
             "ved sondering. Svake, men palpable pulser.",
             "Revisjon av fibrin, absorberende bandasje, kompresjon i to lag. Fotografering med linjal hver uke.",
             "Venøst leggsår i bedring, arealet er redusert med mer enn halvparten.",
@@ -53,7 +57,8 @@ LANGUAGE = Language(
                 "Grodd, rosa og jevn hud på {site}. Silikonbehandling startes.",
             ),
             "Skåldet på {site} av varmt vann hjemme. Kjølt i ti minutter med lunkent vann. Stivkrampevaksine i orden.",
-            "Utbredelse cirka 3 prosent av kroppsflaten, overfladisk til dyp delhudsskade. Sirkulasjon og følelse distalt normal.",
+            "Utbredelse cirka 3 prosent av kroppsflaten, overfladisk til dyp delhudsskade. Sirkulasjon og "
+            "følelse distalt normal.",
             "Konservativ behandling, kontroll av dybde dag 3. Bevegelsestrening hos fysioterapeut.",
             "Overfladisk delhudsskade, grodd uten transplantasjon.",
         ),
@@ -64,8 +69,10 @@ LANGUAGE = Language(
                 "Tynnere plakk etter fire ukers lokalbehandling. Mindre skjelling.",
                 "Nesten borte, lett rødme igjen på {site}.",
             ),
-            "Kløende, skjellende utslett på {site} i tre måneder. Har prøvd fuktighetskrem uten virkning. Far med psoriasis.",
-            "Flere skarpt avgrensede erytematøse plakk med sølvhvit skjelling på {site}. Negler normale, ingen leddplager.",
+            "Kløende, skjellende utslett på {site} i tre måneder. Har prøvd fuktighetskrem uten virkning. Far "
+            "med psoriasis.",
+            "Flere skarpt avgrensede erytematøse plakk med sølvhvit skjelling på {site}. Negler normale, ingen "
+            "leddplager.",
             "Kalsipotriol og betametason en gang daglig i fire uker, deretter nedtrapping. Nye bilder ved kontroll.",
             "Plakkpsoriasis av moderat grad med god effekt av behandling.",
         ),
@@ -77,7 +84,8 @@ LANGUAGE = Language(
                 "Økende blødninger og harde eksudater. Henvises til vurdering av laserbehandling.",
             ),
             "Type 2-diabetes i elleve år, siste HbA1c 64. Innkalt til øyebunnsfotografering etter program.",
-            "Synsstyrke 0,9 på begge øyne. Skarpt avgrensede papiller. Mikroaneurismer og spredte blødninger temporalt, tørr makula.",
+            "Synsstyrke 0,9 på begge øyne. Skarpt avgrensede papiller. Mikroaneurismer og spredte blødninger "
+            "temporalt, tørr makula.",
             "Ny fotografering om tolv måneder. Kontroll av blodtrykk og blodsukker hos fastlege.",
             "Moderat ikke-proliferativ retinopati, ikke makulaødem.",
         ),
@@ -113,7 +121,8 @@ LANGUAGE = Language(
                 "Glatt slimhinne med normale folder. Biopsier tatt.",
             ),
             "Blodig diaré i seks uker, vekttap 4 kg. F-kalprotektin 1 850. Ingen reiser.",
-            "Skopet føres til terminale ileum. Sammenhengende betennelse fra rektum til venstre fleksur. En 6 mm polypp i "
+            "Skopet føres til terminale ileum. Sammenhengende betennelse fra rektum til venstre fleksur. En 6 mm "
+            "polypp i "
             "sigmoideum fjernes med slynge.",
             "Mesalazin peroralt og lokalt. Ny endoskopi etter tre måneder.",
             "Ulcerøs kolitt, venstresidig, i bedring. Adenom fjernet i sin helhet.",
@@ -151,7 +160,8 @@ LANGUAGE = Language(
                 "Nesten symmetrisk gangmønster. Målene for rehabiliteringen er nådd.",
             ),
             "Gjennomgått hjerneslag med svakhet i ett bein. Starter intensiv gangtrening tre ganger i uken.",
-            "Filmet fra siden på gangbane med leddmarkører. Ganghastighet, steglengde og belastningstid måles ved hvert besøk.",
+            "Filmet fra siden på gangbane med leddmarkører. Ganghastighet, steglengde og belastningstid måles "
+            "ved hvert besøk.",
             "Fortsatt styrke- og balansetrening. Ny film om tre uker i samme vinkel til sammenligning side om side.",
             "God bedring av gangfunksjonen, hastigheten er mer enn doblet.",
         ),

@@ -22,11 +22,14 @@ LANGUAGE = Language(
                 "Förändringen på {site} har vuxit sedan förra besöket. Oregelbunden kant och två färgtoner.",
                 "Tydlig tillväxt, asymmetri och blåvit slöja vid dermatoskopi. Excideras med 2 mm marginal.",
             ),
-            "Patienten har sedan något år en pigmenterad förändring på {site} som närstående tycker har ändrat sig. Ingen "
+            "Patienten har sedan något år en pigmenterad förändring på {site} som närstående tycker har ändrat "
+            "sig. Ingen "
             "klåda, ingen blödning. Inga tidigare hudtumörer, en faster har haft malignt melanom.",
-            "Hudtyp II. På {site} ses en pigmenterad förändring med oregelbunden kant. Dermatoskopiskt atypiskt nätverk, "
+            "Hudtyp II. På {site} ses en pigmenterad förändring med oregelbunden kant. Dermatoskopiskt atypiskt "
+            "nätverk, "
             "globuli perifert och strukturlösa områden. Palpabla lymfkörtlar saknas.",
-            "Excision i lokalbedövning, preparatet skickas till patologen. Förnyad fotografering av övriga nevi om sex månader.",
+            "Excision i lokalbedövning, preparatet skickas till patologen. Förnyad fotografering av övriga nevi "
+            "om sex månader.",
             "Dysplastiskt nevus, fullständigt exciderat. Ingen malignitet.",
         ),
         "ulcer": Words(
@@ -37,9 +40,11 @@ LANGUAGE = Language(
                 "Röd granulerande sårbotten, minskad yta. Inga infektionstecken. Fortsatt kompressionslindning.",
                 "Såret på {site} nästan läkt, ny epitelkant runt om. Glesare omläggningar.",
             ),
-            "Patient med typ 2-diabetes och venös insufficiens. Sår på {site} sedan fyra månader trots omläggning två gånger "
+            "Patient med typ 2-diabetes och venös insufficiens. Sår på {site} sedan fyra månader trots "
+            "omläggning två gånger "
             "i veckan. Ankeltryck 0,86. Sömnen störs av smärta.",
-            "Sår på {site}, enligt linjal 41 × 28 mm. Botten till hälften fibrinbelagd, i övrigt granulerande. Ingen bennära "
+            "Sår på {site}, enligt linjal 41 × 28 mm. Botten till hälften fibrinbelagd, i övrigt granulerande. "
+            "Ingen bennära "
             "kontakt vid sondering. Perifera pulsar svaga men palpabla.",
             "Revision av fibrin, absorberande förband, kompression i två lager. Fotografering med linjal varje vecka.",
             "Venöst bensår under läkning, ytan har minskat med mer än hälften.",
@@ -52,8 +57,10 @@ LANGUAGE = Language(
                 "Torr yta med kvarvarande skorpa. Epitelisering från kanterna.",
                 "Läkt, rosa och plan hud på {site}. Silikonbehandling påbörjas.",
             ),
-            "Skållskada på {site} av hett vatten i hemmet. Kyldes i tio minuter med ljummet vatten. Stelkrampsskydd aktuellt.",
-            "Utbredning cirka 3 procent av kroppsytan, ytlig till djup delhudsskada. Cirkulation och känsel distalt utan anmärkning.",
+            "Skållskada på {site} av hett vatten i hemmet. Kyldes i tio minuter med ljummet vatten. "
+            "Stelkrampsskydd aktuellt.",
+            "Utbredning cirka 3 procent av kroppsytan, ytlig till djup delhudsskada. Cirkulation och känsel "
+            "distalt utan anmärkning.",
             "Konservativ behandling, återbesök för bedömning av djup dag 3. Rörelseträning hos fysioterapeut.",
             "Ytlig delhudsskada, läkt utan transplantation.",
         ),
@@ -65,8 +72,10 @@ LANGUAGE = Language(
                 "Nästan utläkt, kvarvarande lätt rodnad på {site}.",
             ),
             "Sedan tre månader kliande, fjällande utslag på {site}. Provat mjukgörande utan effekt. Far med psoriasis.",
-            "Multipla skarpt avgränsade erytematösa plack med silvervit fjällning på {site}. Naglar utan anmärkning, inga ledbesvär.",
-            "Kalcipotriol och betametason en gång dagligen i fyra veckor, därefter nedtrappning. Nya bilder vid återbesöket.",
+            "Multipla skarpt avgränsade erytematösa plack med silvervit fjällning på {site}. Naglar utan "
+            "anmärkning, inga ledbesvär.",
+            "Kalcipotriol och betametason en gång dagligen i fyra veckor, därefter nedtrappning. Nya bilder vid "
+            "återbesöket.",
             "Plackpsoriasis av måttlig grad med god behandlingseffekt.",
         ),
         "fundus": Words(
@@ -77,7 +86,8 @@ LANGUAGE = Language(
                 "Tilltagande blödningar och hårda exsudat. Remiss för bedömning av laserbehandling.",
             ),
             "Typ 2-diabetes sedan elva år, senaste HbA1c 64. Kallad till ögonbottenfotografering enligt program.",
-            "Synskärpa 0,9 på båda ögonen. Papiller skarpt avgränsade. Mikroaneurysm och spridda blödningar temporalt, makula torr.",
+            "Synskärpa 0,9 på båda ögonen. Papiller skarpt avgränsade. Mikroaneurysm och spridda blödningar "
+            "temporalt, makula torr.",
             "Ny fotografering om tolv månader. Blodtrycks- och glukoskontroll i primärvården.",
             "Måttlig icke-proliferativ retinopati, inget makulaödem.",
         ),
@@ -101,7 +111,8 @@ LANGUAGE = Language(
                 "Reaktionslöst öga, lugna förhållanden.",
             ),
             "Rött, ljuskänsligt öga sedan tre dagar. Inget trauma. Inga kontaktlinser.",
-            "Spaltlampa: blandad injektion, enstaka celler i främre kammaren. Tryck 14 mmHg. Pupillen rund och reagerande.",
+            "Spaltlampa: blandad injektion, enstaka celler i främre kammaren. Tryck 14 mmHg. Pupillen rund och "
+            "reagerande.",
             "Kortikosteroiddroppar i nedtrappning, återbesök med bild om en vecka.",
             "Främre uveit i regress.",
         ),
@@ -113,7 +124,8 @@ LANGUAGE = Language(
                 "Slät slemhinna med normala veck. Biopsier tagna.",
             ),
             "Blodiga diarréer sedan sex veckor, viktnedgång 4 kg. F-kalprotektin 1 850. Inga resor.",
-            "Instrumentet förs till terminala ileum. Sammanhängande inflammation från rektum till vänsterflexuren. En 6 mm "
+            "Instrumentet förs till terminala ileum. Sammanhängande inflammation från rektum till "
+            "vänsterflexuren. En 6 mm "
             "polyp i sigmoideum avlägsnas med slynga.",
             "Mesalazin peroralt och lokalt. Ny endoskopi efter tre månader.",
             "Ulcerös kolit, vänstersidig, i förbättring. Adenom avlägsnat i sin helhet.",
@@ -138,7 +150,8 @@ LANGUAGE = Language(
                 "Svagare blåsljud efter åtgärd. Regelbunden rytm.",
             ),
             "Remitteras på grund av nyupptäckt blåsljud och tilltagande andfåddhet i trappor. Inga svimningar.",
-            "Inspelning med elektroniskt stetoskop i fyra positioner. Blodtryck 142/78, puls 72 regelbunden. Inga ödem.",
+            "Inspelning med elektroniskt stetoskop i fyra positioner. Blodtryck 142/78, puls 72 regelbunden. "
+            "Inga ödem.",
             "Ekokardiografi inom fyra veckor. Jämför med inspelningen vid nästa besök.",
             "Måttlig aortastenos, fortsatt uppföljning årligen.",
         ),
@@ -151,7 +164,8 @@ LANGUAGE = Language(
                 "Nästan symmetriskt gångmönster. Rehabiliteringsmålen uppnådda.",
             ),
             "Genomgången stroke med svaghet i ena benet. Påbörjar intensiv gångträning tre gånger i veckan.",
-            "Filmad från sidan på gångbana med ledmarkörer. Gånghastighet, steglängd och belastningstid mäts vid varje besök.",
+            "Filmad från sidan på gångbana med ledmarkörer. Gånghastighet, steglängd och belastningstid mäts vid "
+            "varje besök.",
             "Fortsatt styrke- och balansträning. Ny film om tre veckor i samma vy för jämförelse sida vid sida.",
             "God återhämtning av gångförmågan, hastigheten har mer än fördubblats.",
         ),

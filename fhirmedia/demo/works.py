@@ -1,4 +1,4 @@
-"""What the demo's bytes are made of: a work says everything about one photograph, film, sound, letter or stored file."""
+"""What bytes are made of: a work says all there is about one photograph, film, sound, letter or stored file."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,8 @@ FILM_WIDTH_PX, FILM_HEIGHT_PX, FILM_FRAMES_PER_S = 640, 360, 25
 SOUND_RATE_HZ, SOUND_DURATION_S = 4000, 12
 
 SceneName = Literal[
-    "bowel", "burn", "dermoscopy", "ear-drum", "eye", "fundus", "hand", "histology", "lesion", "rash", "ulcer", "ultrasound"
+    "bowel", "burn", "dermoscopy", "ear-drum", "eye", "fundus", "hand", "histology", "lesion", "rash", "ulcer",
+    "ultrasound",
 ]  # fmt: skip
 Heart = Literal["normal", "systolic-murmur", "diastolic-murmur", "gallop", "split-second"]
 

@@ -31,7 +31,7 @@ DRAPES = (colour(0.16, 0.40, 0.47), colour(0.20, 0.44, 0.33), colour(0.30, 0.46,
 def ulcer(seed: int, *, tone: int, stage: float, visit: int, shape: tuple[int, int]) -> Image.Image:
     """A leg ulcer on its limb, healing with the stage: black and yellow give way to red, then to new skin."""
     here, now = generator(seed, 21), generator(seed, 22, visit)
-    skin = surface(seed, shape, tone=tone, coarse=18)
+    skin = surface(seed, shape, tone=tone, coarse=14)
     x, y = grid(shape)
     x = x - np.float32(now.normal(0, 0.015))
     y = y - np.float32(now.normal(0, 0.015))
@@ -60,7 +60,7 @@ def ulcer(seed: int, *, tone: int, stage: float, visit: int, shape: tuple[int, i
     picture = mixed(picture, colour(0.92, 0.86, 0.76), 0.55 * scale)
     picture = _draped(picture, limb, here)
     photo = developed(exposed(picture, now, vignette=0.22))
-    add_hairs(photo, here, count=int(here.integers(0, 26)), length=60, dark=1.0)
+    add_hairs(photo, here, count=int(here.integers(0, 9)), length=60, dark=1.0)
     add_ruler(
         photo,
         px_per_mm=shape[1] / 96,
@@ -73,7 +73,7 @@ def ulcer(seed: int, *, tone: int, stage: float, visit: int, shape: tuple[int, i
 def burn(seed: int, *, tone: int, stage: float, visit: int, shape: tuple[int, int]) -> Image.Image:
     """A partial-thickness burn: wet red and pale areas with blisters, later dry, pink and flat."""
     here, now = generator(seed, 31), generator(seed, 32, visit)
-    skin = surface(seed, shape, tone=tone, coarse=18)
+    skin = surface(seed, shape, tone=tone, coarse=14)
     x, y = grid(shape)
     x, y = x - np.float32(now.normal(0, 0.02)), y - np.float32(now.normal(0, 0.02))
     limb = _limb(here, x, y)
@@ -100,7 +100,7 @@ def burn(seed: int, *, tone: int, stage: float, visit: int, shape: tuple[int, in
 def rash(seed: int, *, tone: int, stage: float, visit: int, shape: tuple[int, int]) -> Image.Image:
     """Scaling plaques scattered over skin, paler and flatter as treatment works."""
     here, now = generator(seed, 41), generator(seed, 42, visit)
-    skin = surface(seed, shape, tone=tone, coarse=18)
+    skin = surface(seed, shape, tone=tone, coarse=14)
     field = fractal(here, shape, cell=shape[1] / float(here.uniform(5, 10)), octaves=5)
     fine = fractal(here, shape, cell=shape[1] / 60, octaves=4)
     threshold = float(here.uniform(0.10, 0.30)) + 0.22 * stage
@@ -150,9 +150,9 @@ def _frame(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
 def _bed(rng: np.random.Generator, tissue: Field, edge: Field, *, stage: float) -> Field:
     """The floor of the wound: wet cobbled granulation, fibrin, dead tissue."""
     shape = (tissue.shape[0], tissue.shape[1])
-    _, centre = cells(3, 480, 20)
+    _, centre = cells(3, 480, 16)
     cobble = tiled(1 - centre, shape, rng)
-    wet = fractal(rng, shape, cell=20, octaves=4)
+    wet = fractal(rng, shape, cell=16, octaves=4)
     bed = GRANULATION * (0.78 + 0.30 * cobble + 0.22 * wet)
     slough = step(-0.35 + 1.25 * stage, tissue, 0.16)
     bed = mixed(bed, SLOUGH * (0.86 + 0.18 * wet), slough * np.float32(0.85))

@@ -6,6 +6,7 @@ from typing import Literal
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.ids import new_id
 from fhirmedia.core.records import Key, Record
+from fhirmedia.custody.binaries import BINARY
 from fhirmedia.custody.content import ContentTicket
 from fhirmedia.custody.proposal import Proposal
 from fhirmedia.custody.session import Session
@@ -15,11 +16,15 @@ from fhirmedia.interactions.update import require_id
 from fhirmedia.media.sniff import HEAD_BYTES
 from fhirmedia.r4.json_types import JsonObject
 
-BINARY = "Binary"  # type-name: the one type that stands for bytes
-
 
 async def upload(
-    archive: Archive, asker: Asker, chunks: AsyncIterator[bytes], *, content_type: str, key: Key | None, expected: int | None
+    archive: Archive,
+    asker: Asker,
+    chunks: AsyncIterator[bytes],
+    *,
+    content_type: str,
+    key: Key | None,
+    expected: int | None,
 ) -> Record:
     """Raw bytes as a Binary: a new one, or (with a Key) an update of it. The stream is never held whole.
 

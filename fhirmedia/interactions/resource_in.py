@@ -6,15 +6,16 @@ from collections.abc import AsyncIterator
 
 from fhirmedia.core.errors import Category, Failure, Issue
 from fhirmedia.core.ids import new_id
+from fhirmedia.custody.binaries import BINARY
 from fhirmedia.custody.session import Session
 from fhirmedia.interactions.archive import Archive
 from fhirmedia.media.sniff import HEAD_BYTES, agrees, is_content_type
 from fhirmedia.r4.attachments import find_attachments
 from fhirmedia.r4.checker import check
+from fhirmedia.r4.identifier_rules import check_identifiers
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.model import check_model
-from fhirmedia.r4.identifier_rules import check_identifiers
 
 OCTETS = "application/octet-stream"
 
@@ -48,7 +49,7 @@ async def lift(archive: Archive, session: Session, resource: JsonObject) -> None
         binary_id = new_id()
         await session.receive(_once(inline), content_type=content_type, binary_id=binary_id)
         del found.node["data"]
-        found.node["url"] = f"Binary/{binary_id}"
+        found.node["url"] = f"{BINARY}/{binary_id}"
 
 
 def decode_inline(archive: Archive, data: str, *, path: str) -> bytes:

@@ -44,7 +44,7 @@ async def search(archive: Archive, asker: Asker, where: Where, parameters: Param
     async with archive.custodian.session(asker.caller, "search-type", note=asker.note) as session:
         walk = Walk(_count(parsed), parsed.sort, after, _total(parsed, first=after is None))
         found = await session.search(parsed.query, types=parsed.types, walk=walk)
-    return _bundle(archive, asker, where, parsed, found=found, asked=asked, now=now)
+    return _bundle(archive, asker, where, parsed, found=found, now=now)
 
 
 def _resume(
@@ -81,14 +81,18 @@ def _bundle(
     parsed: ParsedSearch,
     *,
     found: Found,
-    asked: Parameters,
     now: int,
 ) -> bytes:
     url = f"{archive.base_url}/{where.path}"
     applied = encode_query(parsed.applied)
     links = [("self", f"{url}?{applied}" if applied else url)]
     if found.after is not None:
-        content = {"path": where.path, "asked": [list(pair) for pair in asked], "now": now, "after": found.after}
+        content = {
+            "path": where.path,
+            "asked": [list(pair) for pair in parsed.applied],
+            "now": now,
+            "after": found.after,
+        }
         links.append(("next", f"{url}?{CURSOR}={archive.custodian.seal.seal(asker.caller, content)}"))
     matches = [
         Match(

@@ -16,32 +16,45 @@ _CONTENT_TYPE = re.compile(
     re.IGNORECASE,
 )
 
-_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"\xff\xd8\xff", "image/jpeg"),
-    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
-    (0, b"GIF87a", "image/gif"),
-    (0, b"GIF89a", "image/gif"),
-    (0, b"II*\x00", "image/tiff"),
-    (0, b"MM\x00*", "image/tiff"),
-    (0, b"BM", "image/bmp"),
-    (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", "image/jp2"),
-    (0, b"%PDF-", "application/pdf"),
-    (0, b"{\\rtf", "application/rtf"),
-    (0, b"OggS", "application/ogg"),
-    (0, b"fLaC", "audio/flac"),
-    (0, b"ID3", "audio/mpeg"),
-    (0, b"\x1aE\xdf\xa3", "video/webm"),
-    (0, b"\x00\x00\x01\xba", "video/mpeg"),
-    (0, b"\x00\x00\x01\xb3", "video/mpeg"),
-    (0, b"PK\x03\x04", "application/zip"),
-    (0, b"\x1f\x8b", "application/gzip"),
-    (0, b"MZ", "application/x-msdownload"),
-    (0, b"\x7fELF", "application/x-elf"),
-    (128, b"DICM", "application/dicom"),
+_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+    (b"BM", "image/bmp"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "image/jp2"),
+    (b"%PDF-", "application/pdf"),
+    (b"{\\rtf", "application/rtf"),
+    (b"OggS", "application/ogg"),
+    (b"fLaC", "audio/flac"),
+    (b"ID3", "audio/mpeg"),
+    (b"\x1aE\xdf\xa3", "video/webm"),
+    (b"\x00\x00\x01\xba", "video/mpeg"),
+    (b"\x00\x00\x01\xb3", "video/mpeg"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"\x1f\x8b", "application/gzip"),
+    (b"MZ", "application/x-msdownload"),
+    (b"\x7fELF", "application/x-elf"),
 )
 
+_TIFF = (b"II*\x00", b"MM\x00*")
+"""What the preamble of a DICOM file may announce, if it is not zeros (PS3.10, 7.1); no program may hide there."""
+
 _RIFF = {b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo", b"WEBP": "image/webp"}
-_FTYP = {b"heic": "image/heic", b"heix": "image/heic", b"mif1": "image/heif", b"avif": "image/avif", b"qt  ": "video/quicktime", b"M4A ": "audio/mp4"}
+_FTYP = {
+    b"heic": "image/heic",
+    b"heix": "image/heic",
+    b"mif1": "image/heif",
+    b"avif": "image/avif",
+    b"qt  ": "video/quicktime",
+    b"M4A ": "audio/mp4",
+}
+
+_KNOWN = frozenset(
+    {form for _, form in _SIGNATURES} | set(_RIFF.values()) | set(_FTYP.values()) | {"video/mp4", "application/dicom"}
+)
 
 _SAME: Mapping[str, str] = {
     "image/jpg": "image/jpeg",
@@ -101,8 +114,10 @@ def is_content_type(text: str) -> bool:
 
 def recognise(head: bytes) -> str | None:
     """The format the first bytes announce; `text/html` or `image/svg+xml` for what a browser would run; else None."""
-    for offset, signature, format in _SIGNATURES:
-        if head[offset : offset + len(signature)] == signature and _plausible(format, head):
+    if head[128:132] == b"DICM" and (not any(head[:4]) or head[:4] in _TIFF):
+        return "application/dicom"
+    for signature, format in _SIGNATURES:
+        if head.startswith(signature) and _plausible(format, head):
             return format
     if head[:4] == b"RIFF":
         return _RIFF.get(head[8:12])
@@ -118,15 +133,12 @@ def agrees(declared: str, head: bytes) -> bool:
     stated = _SAME.get(essence(declared), essence(declared))
     found = recognise(head)
     if found is None:
-        known = {form for _, _, form in _SIGNATURES} | set(_RIFF.values()) | set(_FTYP.values()) | {"video/mp4"}
-        return stated not in known and (not stated.startswith("text/") or b"\x00" not in head)
+        return stated not in _KNOWN and (not stated.startswith("text/") or b"\x00" not in head)
     found = _SAME.get(found, found)
     if found == stated or stated == "application/octet-stream":
         return True
     if found == "application/zip":
         return _ZIPPED.match(stated) is not None
-    if found == "application/dicom":
-        return False
     if found in ("text/html", "image/svg+xml", "application/xml"):
         return stated == "text/plain" or stated.endswith(("+xml", "/xml", "/html"))
     return False

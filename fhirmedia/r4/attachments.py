@@ -9,6 +9,7 @@ from fhirmedia.r4.elements import ElementTable, element_table, resource_types, t
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.paths import Path, written
 
+# type-name: R4's Binary page gives bytes this address
 _BINARY = re.compile(r"Binary/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?").fullmatch
 
 _Inside = ElementTable | Literal["contained"]

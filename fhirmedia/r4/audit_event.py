@@ -1,9 +1,10 @@
-"""AuditEvents in the shape of IHE Basic Audit Log Patterns (BALP 1.1.4), projected from Disclosures and never stored."""
+"""AuditEvents in the shape of IHE Basic Audit Log Patterns (BALP 1.1.4): projected from Disclosures, never stored."""
 
 import base64
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import quote
 
 from fhirmedia.core.audit_chain import SALT_BYTES
@@ -11,6 +12,7 @@ from fhirmedia.core.clock import instant
 from fhirmedia.core.disclosure import Disclosure, Touch
 from fhirmedia.core.ids import FHIR_ID
 from fhirmedia.r4.audit_shares import PATIENT, EventId, Share, shares
+from fhirmedia.r4.elements import element_table, table
 from fhirmedia.r4.json_types import Json, JsonArray, JsonObject
 
 Code = tuple[str, str, str]
@@ -20,6 +22,7 @@ _BALP = "https://profiles.ihe.net/ITI/BALP"
 _TERMS = "http://terminology.hl7.org/CodeSystem"
 _DCM = "http://dicom.nema.org/resources/ontology/DCM"
 _PARTICIPATION = f"{_TERMS}/v3-ParticipationType"
+AUDIT_EVENT = "AuditEvent"  # type-name: the one this file makes
 EVENT_TYPES = f"{_TERMS}/audit-event-type"
 INTERACTIONS = "http://hl7.org/fhir/restful-interaction"
 OUTCOMES = f"{_TERMS}/audit-event-outcome"
@@ -32,11 +35,11 @@ _CUSTODIAN: Code = (f"{_TERMS}/provenance-participant-type", "custodian", "Custo
 _RECIPIENT: Code = (_PARTICIPATION, "IRCP", "information recipient")
 _AUTHOR: Code = (_PARTICIPATION, "AUT", "author (originator)")
 _OAUTH_USER: Code = (f"{_BALP}/CodeSystem/UserAgentTypes", "UserOauthAgent", "User OAuth Agent participant")
-_PERSON: Code = (f"{_TERMS}/audit-entity-type", "1", "Person")
+_PERSON: Code = (f"{_TERMS}/audit-entity-type", "1", "Person")  # type-name: the display of a code
 _OBJECT: Code = (f"{_TERMS}/audit-entity-type", "2", "System Object")
 _OTHER: Code = (f"{_TERMS}/audit-entity-type", "4", "Other")
 _REQUEST_ID: Code = (f"{_BALP}/CodeSystem/BasicAuditEntityType", "XrequestId", "X-Request-Id")
-_AS_PATIENT: Code = (f"{_TERMS}/object-role", "1", "Patient")
+_AS_PATIENT: Code = (f"{_TERMS}/object-role", "1", "Patient")  # type-name: the display of a code
 _AS_RESOURCE: Code = (f"{_TERMS}/object-role", "4", "Domain Resource")
 _AS_QUERY: Code = (f"{_TERMS}/object-role", "24", "Query")
 _SERVER: Code = (f"{_TERMS}/security-source-type", "4", "Application Server")
@@ -44,9 +47,6 @@ _RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
 _PURPOSES = f"{_TERMS}/v3-ActReason"
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _NETWORK_NAME, _NETWORK_IP, _NETWORK_URI = "1", "2", "5"
-_USER_TYPES = frozenset({"PractitionerRole", "Practitioner", "Organization", "Device", "Patient", "RelatedPerson"})
-"""What AuditEvent.agent.who may refer to."""
-
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 """Characters by which a line, or a screen, could be made to say something else than what it holds."""
 
@@ -124,7 +124,7 @@ class Projection:
         profiles: JsonArray = [*self._profiles(share)]
         if profiles:
             meta["profile"] = profiles
-        event: JsonObject = {"resourceType": "AuditEvent", "id": str(event_id), "meta": meta}
+        event: JsonObject = {"resourceType": AUDIT_EVENT, "id": str(event_id), "meta": meta}
         if disclosure.issue is not None:
             issue: JsonObject = {"severity": "error", "code": disclosure.issue}
             event["contained"] = [{"resourceType": "OperationOutcome", "id": "outcome", "issue": [issue]}]
@@ -142,7 +142,7 @@ class Projection:
         disclosure, profile = self.disclosure, self.kind.profile
         is_complete = profile == "Query" or bool(share.touched)
         if profile is not None and disclosure.outcome == "0" and is_complete:
-            patient = "" if share.patient is None else "Patient"
+            patient = "" if share.patient is None else PATIENT
             yield f"{_BALP}/StructureDefinition/IHE.BasicAudit.{patient}{profile}"
         if disclosure.token_id is not None and disclosure.reason is None:
             yield f"{_BALP}/StructureDefinition/IHE.BasicAudit.OAUTHaccessTokenUse.Minimal"
@@ -183,7 +183,7 @@ class Projection:
             identifier = {"system": inert(issuer), **identifier}
         who: JsonObject = {"identifier": identifier}
         kind, _, identity = (disclosure.user or "").partition("/")
-        if kind in _USER_TYPES and FHIR_ID.match(identity):
+        if kind in _user_types() and FHIR_ID.match(identity):
             who = {"reference": f"{kind}/{identity}", **who}
         user |= {"who": who, "requestor": True}
         if disclosure.token_id is not None:
@@ -225,6 +225,13 @@ class Projection:
             reason = "unknown" if self.disclosure.query_sha256 is None else "masked"
             entity["_query"] = {"extension": [{"url": _ABSENT, "valueCode": reason}]}
         return entity
+
+
+@cache
+def _user_types() -> frozenset[str]:
+    """What AuditEvent.agent.who may refer to."""
+    agent = element_table(table(AUDIT_EVENT).elements["agent"])
+    return frozenset(agent.elements["who"].targets if agent else ())
 
 
 def inert(text: str) -> str:

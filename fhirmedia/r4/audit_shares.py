@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from fhirmedia.core.disclosure import Disclosure, Touch
 
-PATIENT = "Patient"  # type named: an attempt to reach a Patient concerns that patient, whatever came of it
+PATIENT = "Patient"  # type-name: an attempt to reach a Patient concerns that patient, whatever came of it
 
 _COUNT = re.compile(r"[1-9][0-9]{0,17}\Z")
 

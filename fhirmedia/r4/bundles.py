@@ -54,15 +54,19 @@ def history(
         }
         resource = b"" if record.body is None else b',"resource":' + record.body
         entries.append(
-            b'{"fullUrl":' + dump(f"{base_url}/{record.key}") + resource
-            + b',"request":' + dump(request) + b',"response":' + dump(response) + b"}"
+            b'{"fullUrl":'
+            + dump(f"{base_url}/{record.key}")
+            + resource
+            + b',"request":'
+            + dump(request)
+            + b',"response":'
+            + dump(response)
+            + b"}"
         )
     return _bundle("history", entries, links=links, total=total, now=now)
 
 
-def _bundle(
-    kind: str, entries: list[bytes], *, links: Sequence[tuple[str, str]], total: int | None, now: int
-) -> bytes:
+def _bundle(kind: str, entries: list[bytes], *, links: Sequence[tuple[str, str]], total: int | None, now: int) -> bytes:
     head: JsonObject = {
         "resourceType": "Bundle",
         "id": new_id(),

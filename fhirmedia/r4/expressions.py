@@ -272,4 +272,3 @@ def _resolves_to(kind: str) -> Check:
         return text.startswith(needle) or within in text or node.get("type") == kind
 
     return check
-

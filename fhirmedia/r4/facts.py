@@ -115,9 +115,7 @@ def _unit_of(
     return None
 
 
-def _owners(
-    resource: JsonObject, served: ServedType, *, table: FactTable, base_url: str
-) -> Iterator[tuple[str, Key]]:
+def _owners(resource: JsonObject, served: ServedType, *, table: FactTable, base_url: str) -> Iterator[tuple[str, Key]]:
     """Local Organizations a record names as its owner, the deciding one first; of directory types nobody owns one."""
     if served.directory:
         return

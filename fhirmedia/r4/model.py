@@ -1,81 +1,31 @@
 """A second opinion on a checked resource from fhir.resources, whose only home this is.
 
 fhir.resources has no models of R4; those of R4B come closest. The checker knows R4 and decides; where R4B forbids what
-R4 permits, the exception stands below with its reason. Models are imported per type when first needed.
+R4 permits, `profiles/r4/model-exceptions.json` says so with the reason. Models are imported when first needed.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fhirmedia.core.errors import Issue
 from fhirmedia.r4.json_types import Json, JsonObject
 from fhirmedia.r4.paths import Path, sayable, written
+from fhirmedia.r4.profiles_path import profiles
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
 
-_OWN_RESOURCES = frozenset(("Bundle", "Parameters"))
-"""Envelopes: the checker looks at them; what they hold is checked as resources of their own."""
-
-_CHANGED = frozenset(
-    (
-        "EffectEvidenceSynthesis",
-        "Evidence",
-        "EvidenceVariable",
-        "MedicinalProduct",
-        "MedicinalProductAuthorization",
-        "MedicinalProductContraindication",
-        "MedicinalProductIndication",
-        "MedicinalProductIngredient",
-        "MedicinalProductInteraction",
-        "MedicinalProductManufactured",
-        "MedicinalProductPackaged",
-        "MedicinalProductPharmaceutical",
-        "MedicinalProductUndesirableEffect",
-        "RiskEvidenceSynthesis",
-        "SubstanceNucleicAcid",
-        "SubstancePolymer",
-        "SubstanceProtein",
-        "SubstanceReferenceInformation",
-        "SubstanceSourceMaterial",
-        "SubstanceSpecification",
-    )
-)
-"""R4B removed these types or made others of them, so its models say nothing about R4."""
-
 
 @dataclass(frozen=True, slots=True)
-class _Exception:
-    """What R4B's model wrongly refuses: an error of pydantic at an element's name, and why R4 permits it."""
+class _Exceptions:
+    """`types` without a model of R4, and errors of the model that are none: kind, element's name, only extended."""
 
-    error: str
-    name: str
-    only_extended: bool
-    reason: str
+    types: frozenset[str]
+    errors: tuple[tuple[str, re.Pattern[str], bool], ...]
 
-
-_EXCEPTIONS = (
-    _Exception(
-        "extra_forbidden",
-        "(?:value|fixed|pattern|defaultValue)Meta",
-        only_extended=False,
-        reason="R4 lets an open choice be a Meta; R4B took that type out of the choice.",
-    ),
-    _Exception(
-        "extra_forbidden",
-        "_value[A-Z][A-Za-z0-9]*",
-        only_extended=False,
-        reason="The model of Extension has no place for the extensions of a primitive value.",
-    ),
-    _Exception(
-        "value_error",
-        "[A-Za-z]*",
-        only_extended=True,
-        reason="To the model a mandatory choice is missing where only its extensions are given.",
-    ),
-)
 
 _RULES = {"missing": "is required", "extra_forbidden": "is not an element of its type"}
 
@@ -85,7 +35,7 @@ def check_model(resource: JsonObject, *, type: str) -> list[Issue]:
 
     No text holds anything that was sent. Types without a model, and envelopes, give an empty list.
     """
-    if type in _CHANGED or type in _OWN_RESOURCES:
+    if type in _exceptions().types:
         return []
     model, refusal = _model(type)
     try:
@@ -95,6 +45,15 @@ def check_model(resource: JsonObject, *, type: str) -> list[Issue]:
         told = [(error["type"], error["loc"]) for error in errors]
         return [_issue(kind, steps, type) for kind, steps in told if not _is_exception(kind, steps, resource)]
     return []
+
+
+@cache
+def _exceptions() -> _Exceptions:
+    facts: dict[str, Any] = json.loads(profiles().joinpath("r4", "model-exceptions.json").read_text("utf-8"))
+    return _Exceptions(
+        types=frozenset(row["type"] for row in facts["types"]),
+        errors=tuple((row["error"], re.compile(row["name"]), row["onlyExtended"]) for row in facts["errors"]),
+    )
 
 
 @cache
@@ -111,11 +70,13 @@ def _without_changed(resource: JsonObject) -> JsonObject:
     contained = resource.get("contained")
     if not isinstance(contained, list):
         return resource
+    # type-name: the smallest resource of all, so that what follows keeps its place in the array
     stand_in: JsonObject = {"resourceType": "Basic", "code": {"text": "of a type without a model"}}
+    unknown = _exceptions().types
     return {
         **resource,
         "contained": [
-            stand_in if isinstance(one, dict) and one.get("resourceType") in _CHANGED else one for one in contained
+            stand_in if isinstance(one, dict) and one.get("resourceType") in unknown else one for one in contained
         ],
     }
 
@@ -123,10 +84,8 @@ def _without_changed(resource: JsonObject) -> JsonObject:
 def _is_exception(kind: str, steps: tuple[int | str, ...], resource: JsonObject) -> bool:
     name = next((step for step in reversed(steps) if isinstance(step, str)), "")
     return any(
-        kind == exception.error
-        and re.fullmatch(exception.name, name) is not None
-        and (not exception.only_extended or _has_only_extensions(resource, steps))
-        for exception in _EXCEPTIONS
+        kind == error and pattern.fullmatch(name) and (not only_extended or _has_only_extensions(resource, steps))
+        for error, pattern, only_extended in _exceptions().errors
     )
 
 

@@ -30,7 +30,11 @@ _STYLE_ODD = re.compile(r"url|expression|import|behavior|binding|javascript|[\\@
 
 
 class _RefusedError(Exception):
-    """Carries the rule that was broken; leaves the parser through its handlers."""
+    """Leaves the parser through its handlers with the rule that was broken."""
+
+    def __init__(self, rule: str) -> None:
+        self.rule = rule
+        super().__init__(rule)
 
 
 def narrative_fault(div: str) -> str | None:
@@ -46,7 +50,7 @@ def narrative_fault(div: str) -> str | None:
     try:
         parser.Parse(div.encode("utf-8"), True)
     except _RefusedError as refused:
-        return str(refused)
+        return refused.rule
     except expat.ExpatError:
         return "must be well-formed XHTML without named HTML entities"
     except UnicodeEncodeError:

@@ -48,9 +48,10 @@ def local_key(reference: JsonObject, *, base_url: str) -> Key | None:
 
 
 def iter_references(resource: JsonObject, type: str) -> Iterator[tuple[str, str]]:
-    """Every `Reference.reference` of a resource, in extensions and contained resources too: FHIRPath and text.
+    """Every `Reference.reference` of a resource, in extensions and contained resources too: its place and its text.
 
-    In R4 no element but that one is named `reference` and holds text, so the walk needs no tables.
+    The place is made of JSON names with indices (`Media.basedOn[0]`). In R4 no other element named `reference` holds
+    text, so the walk needs no tables.
     """
     return _walk(resource, type)
 

@@ -12,6 +12,7 @@ from fhirmedia.r4.json_types import JsonObject
 
 _OFFICIAL = "http://hl7.org/fhir/SearchParameter/"
 _BASES = ("DomainResource", "Resource")
+_OWN = "SearchParameter"  # type-name: the folder of our own definitions is called like what it holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def _definitions(folder: Traversable, types: Mapping[str, Any]) -> dict[str, dic
         kind: {code: _official(code, entry) for code, entry in official.get(kind, {}).items()}
         for kind in (*types, *_BASES)
     }
-    for file in sorted((folder / "SearchParameter").iterdir(), key=lambda file: file.name):
+    for file in sorted((folder / _OWN).iterdir(), key=lambda file: file.name):
         for kind, definition in _ours(json.loads(file.read_text("utf-8"))):
             if any(definition.code in known.get(owner, {}) for owner in (kind, *_BASES)):
                 raise refused(
@@ -151,10 +152,13 @@ def _ours(resource: Mapping[str, Any]) -> Iterator[tuple[str, Definition]]:
     parts = parse_union(resource["expression"]) if "expression" in resource else ()
     for kind in resource["base"]:
         own = " | ".join(str(part) for part in parts if part.head == kind)
-        yield kind, Definition(
-            code=resource["code"],
-            kind=resource["type"],
-            url=resource["url"],
-            expression=own or None,
-            targets=tuple(resource.get("target", ())),
+        yield (
+            kind,
+            Definition(
+                code=resource["code"],
+                kind=resource["type"],
+                url=resource["url"],
+                expression=own or None,
+                targets=tuple(resource.get("target", ())),
+            ),
         )

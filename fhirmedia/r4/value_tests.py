@@ -1,7 +1,6 @@
 """Whether one value satisfies one test: the tables of FHIR R4, search, prefixes and parameter types."""
 
 from fhirmedia.r4.query import (
-    CompositeTest,
     DateTest,
     NumberTest,
     QuantityTest,
@@ -43,8 +42,6 @@ def satisfies(value: SearchValue, test: Test) -> bool:
             return number_satisfies(lo, hi, test=test)
         case QuantityValue(), QuantityTest():
             return quantity_satisfies(value, test)
-        case _, CompositeTest():
-            return False
         case _:
             return False
 

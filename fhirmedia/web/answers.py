@@ -18,7 +18,9 @@ COMPRESS_FROM_BYTES = 1400
 _VARY = "Accept, Accept-Encoding, Authorization, Origin"
 
 
-def json_response(request: Request, body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def json_response(
+    request: Request, body: bytes, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
     """The body as FHIR JSON."""
     if b"_pretty=true" in request.scope["query_string"]:
         body = indent(body)

@@ -12,7 +12,6 @@ from fhirmedia.core.digests import sha256_hex
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.custody.content import ContentTicket
 from fhirmedia.media.sniff import is_inert
-from fhirmedia.r4.codec import dump
 from fhirmedia.web.errors import FHIR_JSON, STATUS, failure_response
 from fhirmedia.web.ranges import Span, parse_range
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fhirmedia.core.clock import instant
+from fhirmedia.core.clock import Clock, instant
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.web.errors import failure_response
 from fhirmedia.web.metrics import Metrics
@@ -23,9 +23,10 @@ _ID_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123
 class Envelope:
     """Wraps the application; what it refuses never reaches a route."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, *, clock: Clock) -> None:
         self._app = app
         self._metrics = metrics
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,7 +63,7 @@ class Envelope:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "-")
             self._metrics.answered(route, scope["method"], status=status, seconds=seconds)
-            _log(scope, request_id, route, status=status, seconds=seconds, sent=sent)
+            _log(scope, request_id, route, at=self._clock(), status=status, seconds=seconds, sent=sent)
 
 
 def _request_id(scope: Scope) -> str:
@@ -81,10 +82,10 @@ def _over_limits(scope: Scope) -> Failure | None:
     return None
 
 
-def _log(scope: Scope, request_id: str, route: str, *, status: int, seconds: float, sent: int) -> None:
+def _log(scope: Scope, request_id: str, route: str, *, at: int, status: int, seconds: float, sent: int) -> None:
     state = scope["state"]
     line = {
-        "time": instant(time.time_ns() // 1_000_000),
+        "time": instant(at),
         "level": "error" if status >= 500 else "info",
         "request": request_id,
         "method": scope["method"],

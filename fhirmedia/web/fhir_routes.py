@@ -8,6 +8,7 @@ from starlette.responses import Response
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.ids import FHIR_ID
 from fhirmedia.core.records import Key
+from fhirmedia.custody.binaries import BINARY
 from fhirmedia.interactions.archive import Archive
 from fhirmedia.interactions.content import download, upload, upload_resource
 from fhirmedia.interactions.create import create
@@ -23,7 +24,6 @@ from fhirmedia.web.answers import json_response, record_response, written_respon
 from fhirmedia.web.bodies import FORM_MAX_BYTES, RESOURCE_MAX_BYTES, body_chunks, whole_body
 from fhirmedia.web.callers import Callers
 from fhirmedia.web.content_response import raw_response, resource_response
-from fhirmedia.web.routing import TemplatedRoute as Route
 from fhirmedia.web.headers import (
     JSON_TYPES,
     accepted,
@@ -32,8 +32,8 @@ from fhirmedia.web.headers import (
     require_json_answer,
     require_json_body,
 )
+from fhirmedia.web.routing import TemplatedRoute as Route
 
-BINARY = "Binary"  # type: the one type whose representation may be raw bytes
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -82,8 +82,7 @@ class FhirRoutes:
             require_json_answer(request)
             return record_response(request, await read(self._archive, asker, key))
         as_resource = _wants_resource(request)
-        depth = "opened" if request.method == "HEAD" else "downloaded"
-        ticket = await download(self._archive, asker, key, depth=depth)
+        ticket = await download(self._archive, asker, key, depth="opened" if request.method == "HEAD" else "downloaded")
         if as_resource:
             return await resource_response(request, ticket)
         return await raw_response(request, ticket)

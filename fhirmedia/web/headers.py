@@ -35,10 +35,10 @@ def preference(request: Request) -> Preference:
     given = request.headers.get("prefer")
     if given is None:
         return Preference()
-    wishes = dict(
-        (name.strip().lower(), value.strip().strip('"').lower())
+    wishes = {
+        name.strip().lower(): value.strip().strip('"').lower()
         for name, _, value in (part.partition("=") for part in re.split("[,;]", given))
-    )
+    }
     returns = _RETURNS.get(wishes.get("return", ""), "representation")
     return Preference(returns, wishes.get("handling") == "lenient")
 

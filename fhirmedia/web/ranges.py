@@ -1,5 +1,6 @@
 """Range requests (RFC 9110, section 14): parsed with bounds, answered by ranges in the order asked."""
 
+import itertools
 import re
 
 from fhirmedia.core.errors import Category, Failure
@@ -37,7 +38,7 @@ def parse_range(header: str, size: int) -> list[Span] | None:
     if not spans:
         raise Failure(Category.RANGE, "The content is shorter than the range asked for.")
     ordered = sorted(spans)
-    if any(before[1] > after[0] for before, after in zip(ordered, ordered[1:], strict=False)):
+    if any(before[1] > after[0] for before, after in itertools.pairwise(ordered)):
         raise Failure(Category.RANGE, "Ranges must not overlap.")
     return spans
 

@@ -31,6 +31,10 @@ def b64(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
+def open_bytes(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "==")
+
+
 def number(value: int, size: int | None = None) -> str:
     return b64(value.to_bytes(size or (value.bit_length() + 7) // 8))
 

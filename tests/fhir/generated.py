@@ -32,9 +32,10 @@ class _Maker:
     def members(self, owner: ElementTable, *, depth: int) -> JsonObject:
         names = list(owner.elements)
         chosen = [name for name in names if self._wanted(owner.elements[name], depth)]
-        bases = {owner.elements[name].choice_base for name in names if owner.elements[name].min} - {None}
-        for base in bases:
-            chosen.append(self.chance.choice([n for n in names if owner.elements[n].choice_base == base]))
+        bases = {e.choice_base for e in owner.elements.values() if e.min and e.choice_base}
+        for base in sorted(bases):
+            options = [name for name in names if owner.elements[name].choice_base == base]
+            chosen.append(self.chance.choice(options))
         members: JsonObject = {}
         taken: set[str] = set()
         for name in chosen:

@@ -29,8 +29,8 @@ _SAMPLES: dict[str, JsonObject] = {
         "link": [{"other": {"reference": "Patient/p2"}, "type": "seealso"}],
     },
     "Media": {
-        "contained": [{"resourceType": "Device", "id": "camera", "deviceName": [{"name": "C1", "type": "model-name"}]}],
-        "extension": [{"url": "http://example.org/nested", "extension": [{"url": "a", "valueDecimal": Decimal("1.50")}]}],
+        "contained": [{"resourceType": "Device", "id": "camera", "status": "active"}],
+        "extension": [{"url": "http://example.org/n", "extension": [{"url": "a", "valueDecimal": Decimal("1.50")}]}],
         "identifier": [{"system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.3"}],
         "basedOn": [{"reference": "ServiceRequest/s1/_history/2"}],
         "status": "completed",
@@ -57,7 +57,9 @@ _SAMPLES: dict[str, JsonObject] = {
         "author": [{"reference": "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"}],
         "relatesTo": [{"code": "replaces", "target": {"reference": "DocumentReference/d0"}}],
         "content": [{
-            "attachment": {"contentType": "text/plain; charset=UTF-8", "url": "Binary/b1", "hash": "2jmj7l5rSw0yVb/vlWAYkK/YBwk="},
+            "attachment": {
+                "contentType": "text/plain; charset=UTF-8", "url": "Binary/b1", "hash": "2jmj7l5rSw0yVb/vlWAYkK/YBwk=",
+            },
             "format": {"system": "http://example.org/f", "code": "a b", "userSelected": False},
         }],
         "context": {"period": {"start": "2019-12-31"}, "related": [{"reference": "Encounter/e1"}]},
@@ -73,7 +75,7 @@ _SAMPLES: dict[str, JsonObject] = {
         "series": [{
             "uid": "1.2.840.2", "number": 3,
             "modality": {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "CT"},
-            "instance": [{"uid": "1.2.840.3", "sopClass": {"system": "urn:ietf:rfc:3986", "code": "urn:oid:1.2.840.10008"}}],
+            "instance": [{"uid": "1.2.840.3", "sopClass": {"system": "urn:ietf:rfc:3986", "code": "urn:oid:1.2"}}],
         }],
     },
     "DiagnosticReport": {

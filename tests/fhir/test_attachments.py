@@ -27,7 +27,7 @@ def test_finds_an_attachment_in_its_place(type: str, paths: list[str]) -> None:
 
 
 def test_finds_attachments_in_extensions_and_contained_resources() -> None:
-    inside = {"url": "http://example.org/x", "valueAttachment": {"data": "QUJD"}}
+    inside: JsonObject = {"url": "http://example.org/x", "valueAttachment": {"data": "QUJD"}}
     resource: JsonObject = {
         "resourceType": "Media",
         "contained": [

@@ -129,9 +129,9 @@ def test_time_stays_bounded(where: str, value: Json) -> None:
         "code": {"text": "x"},
         "extension": [{"url": "u", f"value{where[0].upper()}{where[1:]}": value}],
     }
-    begun = time.perf_counter()
+    begun = time.process_time()
     check(resource, type="Basic")
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(
@@ -139,9 +139,9 @@ def test_time_stays_bounded(where: str, value: Json) -> None:
     ["a/b" + "; x" * 5000, "a/b" + " ;" * 5000, "a/b; " + "x;" * 100_000, "a" * MILLION, "a/" * MILLION, "a/b " * 5000],
 )
 def test_time_of_a_content_type_stays_bounded(content_type: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     check({"resourceType": "Binary", "contentType": content_type}, type="Binary")
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,6 @@ def test_time_of_a_content_type_stays_bounded(content_type: str) -> None:
 )
 def test_time_of_a_narrative_stays_bounded(inside: str) -> None:
     div = f'<div xmlns="http://www.w3.org/1999/xhtml">{inside}</div>'
-    begun = time.perf_counter()
+    begun = time.process_time()
     check({"resourceType": "Basic", "code": {"text": "x"}, "text": {"status": "generated", "div": div}}, type="Basic")
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2

@@ -1,4 +1,4 @@
-"""Element tables: they are what the official definitions say, and the questions asked of them have the right answers."""
+"""Element tables: what the official definitions say, and the right answers to questions."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_every_table_can_be_read() -> None:
             read = table(name)
             assert read.type == name
             assert read.is_resource == (name in elements.resource_types())
-            assert list(read.elements)[0] == "id"
+            assert next(iter(read.elements)) == "id"
             elements.attachment_paths(name)
             elements.reference_paths(name)
 
@@ -89,8 +89,15 @@ def test_paths() -> None:
     assert elements.attachment_paths("Communication") == ("payload.contentAttachment",)
     assert elements.attachment_paths("Encounter") == ()
     assert elements.reference_paths("Media") == (
-        "identifier.assigner", "basedOn", "partOf", "subject", "encounter", "operator", "device", "note.authorReference",
-    )  # fmt: skip
+        "identifier.assigner",
+        "basedOn",
+        "partOf",
+        "subject",
+        "encounter",
+        "operator",
+        "device",
+        "note.authorReference",
+    )
 
 
 def test_mandatory_and_summary() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.r4.codec import dump
 from fhirmedia.r4.json_in import DEPTH_MAX, parse_json
+from fhirmedia.r4.json_types import Json
 
 CANARY = "Kari01019012345"
 
@@ -62,10 +63,10 @@ REFUSED = [
 
 @pytest.mark.parametrize(("content", "code"), REFUSED)
 def test_refuses(content: bytes, code: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(Failure) as refusal:
         parse_json(content)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
     assert refusal.value.category is Category.INVALID
     assert [issue.code for issue in refusal.value.issues] == [code]
 
@@ -92,7 +93,8 @@ def test_repeats_nothing_that_was_sent(content: str) -> None:
 def test_keeps_order_and_digits() -> None:
     read = parse_json(b'{"z":1.00,"a":[1e2,-0.0,12345678901234567890],"m":{"k":0.10,"b":true,"n":null}}')
     assert list(read) == ["z", "a", "m"]
-    assert [type(one) for one in (read["z"], *read["a"])] == [Decimal, Decimal, Decimal, int]  # type: ignore[misc]
+    assert isinstance(read["a"], list)
+    assert [type(one) for one in (read["z"], *read["a"])] == [Decimal, Decimal, Decimal, int]
     assert dump(read) == b'{"z":1.00,"a":[1E+2,-0.0,12345678901234567890],"m":{"k":0.10,"b":true,"n":null}}'
 
 
@@ -115,8 +117,8 @@ VALUES = st.recursive(
 
 
 @given(value=VALUES)
-def test_what_is_written_is_read_back(value: object) -> None:
-    text = dump({"v": value})  # type: ignore[dict-item]
+def test_what_is_written_is_read_back(value: Json) -> None:
+    text = dump({"v": value})
     assert dump(parse_json(text)) == text
 
 
@@ -129,8 +131,7 @@ def test_reads_what_another_writer_writes(value: object, ascii_only: bool) -> No
 @given(content=st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
 def test_anything_else_is_a_failure(content: bytes) -> None:
     try:
-        read = parse_json(content)
+        outcome: object = parse_json(content)
     except Failure as refusal:
-        assert refusal.category is Category.INVALID
-    else:
-        assert isinstance(read, dict)
+        outcome = refusal.category
+    assert isinstance(outcome, dict) or outcome is Category.INVALID

@@ -5,7 +5,18 @@ from datetime import UTC, datetime
 
 from fhirmedia.core.errors import Category
 from fhirmedia.core.records import Key
-from fhirmedia.r4.query import DateTest, Match, Missing, Not, ReferenceTest, StringTest, TokenTest, UriTest
+from fhirmedia.r4.query import (
+    DateTest,
+    Match,
+    Missing,
+    Not,
+    NumberTest,
+    QuantityTest,
+    ReferenceTest,
+    StringTest,
+    TokenTest,
+    UriTest,
+)
 from tests.fhir.search_reading import BASE, MADE_UP, PERSON, SERVED, conditions, only, refused, search
 
 
@@ -124,6 +135,21 @@ def test_contains_is_bounded() -> None:
         assert refused(MADE_UP, lonely).category is Category.TOO_COSTLY
     search(MADE_UP, "name:contains=oren", type="Patient")
     search(MADE_UP, "name:contains=oren", compartment=("Patient", "p"))
+
+
+def test_quantity_forms() -> None:
+    ucum = "http://unitsofmeasure.org"
+    exact = NumberTest("gt", 5.4, 5.4)
+    assert only(search(MADE_UP, "length=gt5.4")) == Match("length", (QuantityTest(exact),))
+    assert only(search(MADE_UP, f"length=gt5.4|{ucum}|mL")) == Match("length", (QuantityTest(exact, ucum, "mL"),))
+    assert only(search(MADE_UP, "length=gt5.4||mL")) == Match("length", (QuantityTest(exact, unit="mL"),))
+    for text in ("x", "5|mL", "5||", f"5|{ucum}|", "5|a|b|c", "|a|b", "5|a\\b|c"):
+        assert refused(MADE_UP, f"length={text}").category is Category.INVALID
+
+
+def test_number_forms() -> None:
+    assert only(search(MADE_UP, "dose=2,ap10")) == Match("dose", (NumberTest("eq", 1.5, 2.5), NumberTest("ap", 9, 11)))
+    assert refused(MADE_UP, "dose=two").category is Category.INVALID
 
 
 def test_uri_forms() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
+from fhirmedia.r4.checker import check
 from fhirmedia.r4.elements import resource_types
 from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.profiles_path import profiles
@@ -56,7 +57,10 @@ def test_membership_is_the_whole_compartment_definition() -> None:
 
 def test_the_facts_are_what_the_definitions_say() -> None:
     source = definitions()
-    for name, made in (("search-parameters.json", parameters(source)), ("compartment-patient.json", compartment(source))):
+    for name, made in (
+        ("search-parameters.json", parameters(source)),
+        ("compartment-patient.json", compartment(source)),
+    ):
         assert json.loads((profiles() / "r4" / name).read_text("utf-8")) == made
 
 
@@ -69,11 +73,25 @@ def test_directory_and_read_only_types() -> None:
     assert {name for name, served in REGISTRY.types.items() if served.read_only} == {"AuditEvent"}
 
 
-def test_own_definitions_bear_our_canonical_address() -> None:
-    for folder in ("SearchParameter", "StructureDefinition", "CodeSystem", "ValueSet", "OperationDefinition"):
-        for file in (profiles() / folder).iterdir():
-            url = json.loads(file.read_text("utf-8"))["url"]
-            assert url.startswith(f"{REGISTRY.table.canonical}/{folder}/"), file.name
+def own_definitions() -> list[Any]:
+    folders = ("SearchParameter", "StructureDefinition", "CodeSystem", "ValueSet", "OperationDefinition")
+    present = [profiles() / folder for folder in folders if (profiles() / folder).is_dir()]
+    return [
+        pytest.param(json.loads(file.read_text("utf-8")), id=file.name) for one in present for file in one.iterdir()
+    ]
+
+
+@pytest.mark.parametrize("definition", own_definitions())
+def test_own_definitions_are_sound_and_bear_our_canonical_address(definition: dict[str, Any]) -> None:
+    kind = definition["resourceType"]
+    assert definition["url"] == f"{REGISTRY.table.canonical}/{kind}/{definition['id']}"
+    assert check(definition, type=kind) == []
+
+
+def test_what_the_fact_table_names_is_defined() -> None:
+    table = REGISTRY.table
+    defined = {parameter.values[0]["url"] for parameter in own_definitions()}
+    assert {table.owning_unit, table.department_system, table.source_system} <= defined
 
 
 def test_targets_of_a_patient_parameter_are_patients_only() -> None:

@@ -38,6 +38,7 @@ def test_a_library_outside_its_home_is_found(module: str, source: str) -> None:
         ("backends.records_sql", "import sqlite3"),
         ("web.errors", "import json, http\nfrom fhirmedia.core.errors import Failure"),
         ("web.errors", "from importlib import import_module\nimport_module('fhirmedia.backends.x')"),
+        ("cli.main", "importlib.import_module(f'fhirmedia.cli.{command}_command')"),
     ],
 )
 def test_a_library_at_home_passes(module: str, source: str) -> None:

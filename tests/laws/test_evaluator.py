@@ -20,6 +20,9 @@ from fhirmedia.r4.query import (
     Any,
     Chain,
     CompositeTest,
+    FactHas,
+    FactIn,
+    FactToken,
     Has,
     Match,
     Missing,
@@ -185,6 +188,39 @@ def test_other_resources_cannot_be_judged_without_them() -> None:
         with pytest.raises(Failure) as caught:
             matches(query, entry("m"), Facts())
         assert caught.value.category is Category.NOT_IMPLEMENTED
+
+
+@pytest.mark.parametrize(
+    ("query", "holds"),
+    [
+        (FactIn("sole_patient", frozenset({"p"})), True),
+        (FactIn("unit", frozenset({"u", "v"})), True),
+        (FactIn("enterprise", frozenset({"u"})), False),
+        (FactIn("encounter", frozenset({"Encounter/e"})), True),
+        (FactIn("status", frozenset({"final"})), False),
+        (FactIn("source", frozenset({"patient"})), True),
+        (FactIn("confidentiality", frozenset({"N"})), True),
+        (FactIn("id", frozenset({"m"})), True),
+        (FactHas("labels", frozenset({"s|x", "s|SDV"})), True),
+        (FactHas("authors", frozenset({"Practitioner/2"})), False),
+        (FactToken("kind", frozenset({"image"})), True),
+        (FactToken("kind", frozenset({"k|image"})), True),
+        (FactToken("kind", frozenset({"x|image", "mage", ""})), False),
+        (FactToken("modality", frozenset({"image"})), False),
+    ],
+)
+def test_facts(query: Query, holds: bool) -> None:
+    facts = Facts(
+        patients=("p",),
+        unit="u",
+        encounter="Encounter/e",
+        source="patient",
+        labels=("s|SDV",),
+        authors=("Practitioner/1",),
+        tokens={"kind": ("k|image",)},
+    )
+    assert matches(query, entry("m"), facts) is holds
+    assert not matches(FactIn("sole_patient", frozenset({"p"})), entry("m"), Facts(patients=("p", "q")))
 
 
 def test_words_are_looked_for_in_their_field() -> None:
