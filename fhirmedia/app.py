@@ -13,7 +13,9 @@ from starlette.types import ASGIApp
 
 from fhirmedia import __version__
 from fhirmedia.access.policy import scope_parser
-from fhirmedia.backends.chained_table import ChangeChain
+from fhirmedia.backends.audit_files import slot_logs
+from fhirmedia.backends.audit_index_sql import AuditIndexSql
+from fhirmedia.backends.chained_table import CHANGES, ChangeChain, SqliteChainedLog
 from fhirmedia.backends.disclosures_sql import DisclosureLogSql
 from fhirmedia.backends.folder import Folder
 from fhirmedia.backends.index_rows import IndexWriter
@@ -33,6 +35,7 @@ from fhirmedia.issuer.jose import sign_bytes
 from fhirmedia.issuer.minting import demo_row, ensure_key, is_demo
 from fhirmedia.issuer.trusted import TrustedIssuers, load_issuers
 from fhirmedia.ports.disclosures import Witness
+from fhirmedia.r4.audit_event import AUDIT_EVENT
 from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.registry import Registry, load_registry
 from fhirmedia.web.callers import Callers
@@ -93,9 +96,15 @@ def open_house(folder: Folder, settings: Settings, *, base_url: str, clock: Cloc
         clock=clock,
         on_broken=_end_process,
     )
-    index = SqlSearchIndex(folder.records)
+    index = SqlSearchIndex(folder.records, budget_s=settings.search_seconds)
     disclosures = DisclosureLogSql(folder.audit, witness=witness_of(folder, clock), on_broken=_end_process)
-    stores = Stores(records, objects, index, disclosures, views={})
+    events = AuditIndexSql(
+        folder.audit / "index.db",
+        logs=lambda: [SqliteChainedLog(CHANGES, [(1, folder.records)]), *slot_logs(folder.audit)],
+        base_url=base_url,
+        seconds=settings.search_seconds,
+    )
+    stores = Stores(records, objects, index, disclosures, views={AUDIT_EVENT: events})
     custodian = Custodian(
         stores,
         registry=registry,
@@ -106,6 +115,9 @@ def open_house(folder: Folder, settings: Settings, *, base_url: str, clock: Cloc
 
     async def close() -> None:
         await custodian.close()
+        await index.close()
+        await events.close()
+        await objects.close()
         held.close()
 
     return House(Archive(custodian, registry, settings, base_url, zone, clock), close)

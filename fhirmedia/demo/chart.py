@@ -87,6 +87,7 @@ class Visit:
     seen_by: tuple[Clinician, Clinician]
     encounter_id: str
     count: int = 0
+    passed: timedelta = timedelta()
     pictured: list[str] = field(default_factory=list)
 
     @property
@@ -253,8 +254,6 @@ class Visit:
                 body["content"] = [{"attachment": attachment}]
             case _:
                 body["presentedForm"] = [attachment]
-        if isinstance(note := body.pop("note", None), list):
-            body["note"] = note
         self.chart.items.append(DemoItem(body, content, content_type, identity))
 
     def _identity(self) -> str:
@@ -262,7 +261,8 @@ class Visit:
         return f"{self.encounter_id}-{self.count:02d}"
 
     def _next(self, *, seconds: int) -> datetime:
-        return self.at + timedelta(seconds=seconds * (self.count + 1) % 5400 + self.count)
+        self.passed += timedelta(seconds=seconds)
+        return self.at + self.passed
 
 
 def _encounter(visit: Visit) -> JsonObject:

@@ -140,11 +140,12 @@ def _organization(
     display = {"prov": "Healthcare Provider", "dept": "Hospital Department"}[kind]
     types: list[Json] = [{"coding": [{"system": ORGANIZATION_TYPE, "code": kind, "display": display}]}]
     if department is not None:
-        coding = {"system": DEPARTMENT, "code": department, "display": DEPARTMENT_CODES[department]}
+        coding: JsonObject = {"system": DEPARTMENT, "code": department, "display": DEPARTMENT_CODES[department]}
         types.append({"coding": [coding]})
     body: JsonObject = {"resourceType": "Organization", "id": identity, "active": True, "type": types, "name": name}
     if city is not None or country is not None:
-        body["address"] = [{key: value for key, value in (("city", city), ("country", country)) if value is not None}]
+        where: JsonObject = {"city": city} if city is not None else {"country": country}
+        body["address"] = [where]
     if part_of is not None:
         body["partOf"] = {"reference": f"Organization/{part_of}"}
     return body

@@ -4,7 +4,9 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from importlib.util import find_spec
 
+from fhirmedia.core.errors import Category, Failure
 from fhirmedia.demo.items import DemoItem
 from fhirmedia.demo.works import Content, DicomFile, Film, Letter, Photograph, Sound, Work
 
@@ -12,6 +14,14 @@ AHEAD = 48
 """How many batches may be in the making: bounds what waits in memory to a few megabytes beyond the shared works."""
 
 LETTERS_PER_BATCH = 12
+PACKAGES = ("PIL", "av", "numpy", "reportlab")
+
+
+def require(packages: Iterable[str] = PACKAGES) -> None:
+    """Raises Failure(UNAVAILABLE) where a package that makes the bytes is not installed."""
+    if any(find_spec(package) is None for package in packages):
+        text = "the demo needs packages that the base install leaves out: pip install 'fhirmedia[demo]'"
+        raise Failure(Category.UNAVAILABLE, text)
 
 
 def rendered(work: Work) -> bytes:
@@ -49,7 +59,11 @@ def finished(content: Content, made: bytes) -> bytes:
 
 
 def produced(items: Iterable[DemoItem], *, workers: int = 2) -> Iterator[tuple[DemoItem, bytes | None]]:
-    """The items in their order, each with its bytes, which other processes make meanwhile."""
+    """The items in their order, each with its bytes, which other processes make meanwhile.
+
+    Raises Failure(UNAVAILABLE) at the first item where the demo's packages are missing.
+    """
+    require()
     listed = list(items)
     uses = Counter(content.work for item in listed if (content := item.content) is not None)
     batches = iter(_batches(uses))

@@ -7,9 +7,9 @@ from typing import Literal
 RULES: Mapping[str, str] = {
     "form": "The token must be a compact JWS within 16 KiB: canonical base64url, JSON with unique names and few "
     "brackets, and neither crit, b64, zip nor enc in its header.",
-    "issuer": "iss must be exactly that of a row of the trusted issuers.",
     "type": "typ of the header must be one the issuer's row accepts.",
     "algorithm": "alg of the header must be one the issuer's row accepts.",
+    "issuer": "iss must be exactly that of a row of the trusted issuers.",
     "key": "Exactly one key of the issuer must have the kid of the header and suit its alg.",
     "signature": "The signature must be that of the key.",
     "audience": "aud must name this server.",

@@ -15,7 +15,6 @@ from fhirmedia.issuer.rows import IssuerRow
 from fhirmedia.r4.json_types import Json, JsonObject
 
 TEXT_MAX = 255
-LIST_MAX = 1000
 
 _ID_TOKEN_CLAIMS = frozenset({"at_hash", "c_hash", "s_hash"})
 
@@ -149,7 +148,7 @@ def _texts(value: Json, *, apart: str | None) -> list[str] | None:
     """A list of texts, or one text split at blanks (left whole where `apart` is None); None for anything else."""
     if isinstance(value, str):
         return value.split(apart) if apart is not None else [value]
-    if not isinstance(value, list) or len(value) > LIST_MAX:
+    if not isinstance(value, list):
         return None
     words = [item for item in value if isinstance(item, str)]
     return words if len(words) == len(value) else None

@@ -16,6 +16,7 @@ from fhirmedia.core.settings import LOOPBACK
 from fhirmedia.issuer.jose import VerifyingKey, read_key_set
 
 SET_MAX_BYTES = 64 * 1024
+HTTP_OK = 200
 FETCH_MAX_S = 2
 REFRESH_S = 300
 """How old a fetched key set may be before it is fetched again."""
@@ -109,26 +110,27 @@ def fetch(uri: str) -> bytes:
     parts = urlsplit(uri)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=FETCH_MAX_S)
-    # The time limit of a socket is per read; the timer ends an answer that drips.
-    timer = threading.Timer(FETCH_MAX_S, _cut, (connection,))
+    late = threading.Event()
     try:
-        connection.connect()
-        timer.start()
-        connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
-        response = connection.getresponse()
-        if response.status != 200:
-            raise Failure(Category.UNAVAILABLE, "The key set was not found at its address.")
-        content = response.read(SET_MAX_BYTES + 1)
+        with contextlib.closing(connection):
+            connection.connect()
+            # The time limit of a socket is per read; the timer ends an answer that drips.
+            timer = threading.Timer(FETCH_MAX_S, _cut, (connection.sock, late))
+            timer.start()
+            try:
+                connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+                with contextlib.closing(connection.getresponse()) as response:
+                    status, content = response.status, response.read(SET_MAX_BYTES + 1)
+            finally:
+                timer.cancel()
     except (OSError, http.client.HTTPException) as error:
         raise Failure(Category.UNAVAILABLE, "The key set could not be fetched.") from error
-    finally:
-        timer.cancel()
-        connection.close()
-    if len(content) > SET_MAX_BYTES:
-        raise Failure(Category.UNAVAILABLE, "The key set is larger than 64 KiB.")
+    if late.is_set() or status != HTTP_OK or len(content) > SET_MAX_BYTES:
+        raise Failure(Category.UNAVAILABLE, "The answer is no key set of at most 64 KiB within 2 s.")
     return content
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(held: socket.socket, late: threading.Event) -> None:
+    late.set()
     with contextlib.suppress(OSError):
-        connection.sock.shutdown(socket.SHUT_RDWR)
+        held.shutdown(socket.SHUT_RDWR)

@@ -178,10 +178,7 @@ class Projection:
         if disclosure.roles:
             user["role"] = [{"text": inert(role)} for role in disclosure.roles]
         issuer, _, subject = disclosure.subject.rpartition("|")
-        identifier: JsonObject = {"value": inert(subject)}
-        if issuer and not re.search(r"\s", issuer):
-            identifier = {"system": inert(issuer), **identifier}
-        who: JsonObject = {"identifier": identifier}
+        who: JsonObject = {"identifier": {**_within(issuer), "value": inert(subject)}}
         kind, _, identity = (disclosure.user or "").partition("/")
         if kind in _user_types() and FHIR_ID.match(identity):
             who = {"reference": f"{kind}/{identity}", **who}
@@ -190,8 +187,7 @@ class Projection:
             user["policy"] = [f"urn:ietf:params:oauth:jti:{quote(disclosure.token_id, safe='')}"]
         if disclosure.purpose is not None:
             system, _, code = disclosure.purpose.rpartition("|")
-            coding: JsonObject = {"system": inert(system) if system else _PURPOSES, "code": inert(code)}
-            user["purposeOfUse"] = [{"coding": [coding]}]
+            user["purposeOfUse"] = [{"coding": [{**_within(system or _PURPOSES), "code": _code(code)}]}]
         return user
 
     def _server(self) -> JsonObject:
@@ -211,7 +207,7 @@ class Projection:
             if disclosure.query_sha256 is not None:
                 yield self._query(_OTHER)
         for touch in touched:
-            yield _touched(touch, {"system": _RESOURCE_TYPES, "code": inert(touch.key.type)})
+            yield _touched(touch, {"system": _RESOURCE_TYPES, "code": _code(touch.key.type)})
         if disclosure.request_id:
             yield {"what": {"identifier": {"value": inert(disclosure.request_id)}}, "type": _coding(_REQUEST_ID)}
         if disclosure.issue is not None:
@@ -237,6 +233,16 @@ def _user_types() -> frozenset[str]:
 def inert(text: str) -> str:
     """The text with control and direction characters spelt out, and never empty."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).strip() or "\\u0020"
+
+
+def _code(text: str) -> str:
+    """The text in the form of the datatype code."""
+    return " ".join(inert(text).split())
+
+
+def _within(system: str) -> JsonObject:
+    """A system, where the text is one; R4 wants a URI, which has no blanks."""
+    return {} if not system or re.search(r"\s", system) else {"system": inert(system)}
 
 
 def _touched(touch: Touch, type: Json) -> JsonObject:

@@ -15,7 +15,7 @@ from tests.audit.logs import breaches, verified
 def test_kills_lose_no_acknowledged_row(
     tmp_path: Path, full_counts: bool, record_property: Callable[[str, object], None]
 ) -> None:
-    kills = 1_000 if full_counts else 20
+    kills = 1_000 if full_counts else 100
     chance = random.Random(7)
     ledger: set[bytes] = set()
     in_flight = 0

@@ -1,4 +1,4 @@
-"""The log of a slot: durable before it answers, shared commits, one chain across restarts, honest when storage fails."""
+"""The log of a slot: durable before it answers, shared commits, one chain across restarts, honest about failures."""
 
 import asyncio
 import hashlib
@@ -229,9 +229,11 @@ def test_log_whose_earlier_file_lost_rows_is_refused(tmp_path: Path) -> None:
 )
 def test_rows_cannot_be_changed_by_accident(tmp_path: Path, statement: str) -> None:
     asyncio.run(one_row_with_query(tmp_path))
-    with closing(sqlite3.connect(tmp_path / f"{LOG}.1.db")) as connection:
-        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-            connection.execute(statement)
+    with (
+        closing(sqlite3.connect(tmp_path / f"{LOG}.1.db")) as connection,
+        pytest.raises(sqlite3.IntegrityError, match="append-only"),
+    ):
+        connection.execute(statement)
 
 
 async def one_row_with_query(folder: Path) -> None:

@@ -28,7 +28,7 @@ from fhirmedia.r4.values import (
 HOUR = 3_600_000
 DAY = 24 * HOUR
 TYPES = ("Media", "Patient", "Task")
-IDS = ("1", "2", "3", "B-1", "a", "a.b", "b", "ab", "10", "Z")
+IDS = ("1", "2", "3", "B-1", "a", "a.b", "b", "ab", "10", "Z", *(f"n{number}" for number in range(14)))
 PATIENTS = ("1", "2", "3", "a")
 CODES, SYSTEMS, UNITS = ("a", "b", "ab"), ("s", "http://t"), ("u1", "u2", "u3")
 TEXTS = ("ada", "ad", "ada b", "b", "bo", "öd", "z\U0001f600")

@@ -1,0 +1,106 @@
+"""The file of checkpoints: one chain for all processes, whole lines only, bytes that cannot be read two ways."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fhirmedia.core.audit_chain import Head
+from fhirmedia.custody.checkpoints import FIRST, Checkpoint, line_sha256, parse_checkpoint, read_checkpoints
+from tests.audit.logs import NOON, checkpoints_of, genuine, sign
+
+heads = st.builds(
+    Head, st.sampled_from(["changes", "disclosures-0"]), st.integers(1, 2**60), st.binary(min_size=32, max_size=32)
+)
+
+
+def lines_of(folder: Path) -> list[bytes]:
+    return read_checkpoints(folder / "checkpoints.jsonl")
+
+
+@given(head=heads, time=st.integers(0, 2**50))
+def test_line_says_what_was_attested(head: Head, time: int) -> None:
+    checkpoint = Checkpoint(head, time, FIRST)
+    line = checkpoint.line(sign(checkpoint.statement()))
+    parsed, signature = parse_checkpoint(line)
+    assert parsed == checkpoint
+    assert genuine(parsed.statement(), signature)
+    assert json.loads(line) == json.loads(checkpoint.statement()) | {"signature": signature}
+
+
+@pytest.mark.parametrize("change", [b" ", b"\t", b',"x":1', b',"sequence":5'])
+def test_line_can_be_written_one_way_only(change: bytes) -> None:
+    checkpoint = Checkpoint(Head("changes", 4, b"h" * 32), NOON, FIRST)
+    line = checkpoint.line("abc")
+    with pytest.raises(ValueError):
+        parse_checkpoint(line[:-1] + change + line[-1:])
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{}", b"[]", b"null", b"\xff", b'{"signature":1}', b'{"log_id":"a","head":"zz"}']
+)
+def test_other_lines_are_no_checkpoints(line: bytes) -> None:
+    with pytest.raises(ValueError):
+        parse_checkpoint(line)
+
+
+def test_lines_follow_each_other(tmp_path: Path) -> None:
+    for sequence in (1, 2, 3):
+        checkpoints_of(tmp_path).attest(Head("changes", sequence, b"h" * 32))
+    lines = lines_of(tmp_path)
+    assert [parse_checkpoint(line)[0].previous for line in lines] == [FIRST, *map(line_sha256, lines[:-1])]
+
+
+def test_what_a_crash_left_of_a_line_is_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.jsonl"
+    checkpoints_of(tmp_path).attest(Head("changes", 1, b"h" * 32))
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:40])
+    assert lines_of(tmp_path) == [whole[:-1]]
+    checkpoints_of(tmp_path).attest(Head("changes", 2, b"h" * 32))
+    first, second = lines_of(tmp_path)
+    assert first + b"\n" == whole
+    assert parse_checkpoint(second)[0].previous == line_sha256(first)
+
+
+def test_first_line_may_be_torn_as_well(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints.jsonl").write_bytes(b'{"log_id"')
+    assert lines_of(tmp_path) == []
+    checkpoints_of(tmp_path).attest(Head("changes", 1, b"h" * 32))
+    (line,) = lines_of(tmp_path)
+    assert parse_checkpoint(line)[0].previous == FIRST
+
+
+def test_no_file_is_no_lines(tmp_path: Path) -> None:
+    assert lines_of(tmp_path) == []
+
+
+def test_many_at_once_make_one_chain(tmp_path: Path) -> None:
+    def attest(log_id: str) -> None:
+        for sequence in range(1, 16):
+            checkpoints_of(tmp_path).attest(Head(log_id, sequence, b"h" * 32))
+
+    threads = [threading.Thread(target=attest, args=(f"disclosures-{slot}",)) for slot in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lines = lines_of(tmp_path)
+    assert len(lines) == 60
+    assert [parse_checkpoint(line)[0].previous for line in lines] == [FIRST, *map(line_sha256, lines[:-1])]
+
+
+def test_signing_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    from fhirmedia.custody.checkpoints import Checkpoints
+
+    def refuse(statement: bytes) -> str:
+        raise OSError("no key")
+
+    with pytest.raises(OSError, match="no key"):
+        Checkpoints(tmp_path / "checkpoints.jsonl", sign=refuse, clock=lambda: NOON).attest(
+            Head("changes", 1, b"h" * 32)
+        )
+    assert lines_of(tmp_path) == []
