@@ -107,7 +107,10 @@ def test_the_image_serves_as_an_ordinary_user_on_a_read_only_root(tree: Tree, re
         assert not [path for path in kept if path.stat().st_mode & 0o077]
         assert {path.stat().st_uid for path in kept} == {10001 if tree.drops_user else os.geteuid()}
         server.send_signal(signal.SIGTERM)
-        assert server.wait(30) == 0, server.communicate()
+        out, problem = server.communicate(timeout=30)
+        # The server closes everything, then ends by the signal it was sent, as init systems expect.
+        assert server.returncode in (0, -signal.SIGTERM), (out, problem)
+        assert "Traceback" not in problem
     record_property("image", f"served with {'a mounted' if tree.way else 'a copied'} read-only tree")
 
 
