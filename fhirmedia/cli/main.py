@@ -1,6 +1,7 @@
 """`fhirmedia`: finds the command, runs it, and turns a Failure into one sentence."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -50,6 +51,7 @@ def main(given: Sequence[str] | None = None) -> int:
             modules[name] = module
             module.add_arguments(command)
     arguments = parser.parse_args(words)
+    os.umask(0o077)  # what a command writes, locks and logs of the database included, is its owner's alone
     try:
         return modules[arguments.command].run(arguments)
     except Failure as failure:
