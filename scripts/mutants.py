@@ -20,7 +20,7 @@ import threading
 import time
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -92,16 +92,16 @@ class Judges:
 
     seconds: dict[str, float] = field(default_factory=dict)
     reached: dict[tuple[str, int], list[str]] = field(default_factory=lambda: defaultdict(list))
-    too_slow: int = 0
-    failed: int = 0
+    left_out: list[str] = field(default_factory=list)
 
 
 class Trials:
     """A pytest plugin: instead of running the collected tests once, runs the trials."""
 
-    def __init__(self, table: Table, mutants: Sequence[Mutant], say: Callable[[str], None]) -> None:
+    def __init__(self, table: Table, sources: Mapping[str, str], say: Callable[[str], None]) -> None:
         self._table = table
-        self._mutants = mutants
+        self._sources = sources
+        self._mutants = [mutant for path, source in sources.items() for mutant in mutants_of(path, source)]
         self._say = say
         self._failed = False
         self._kills: Counter[str] = Counter()
@@ -130,10 +130,11 @@ class Trials:
             self._say("mutants: no test can judge; run scripts/test first")
             return 1
         self._say(
-            f"mutants: {len(self._mutants)} mutants, {len(judges.seconds)} tests judge (first pass"
-            f" {time.monotonic() - started:.0f} s; left out: {judges.too_slow} too slow,"
-            f" {judges.failed} red while they are traced)"
+            f"mutants: {len(self._mutants)} mutants, {len(judges.seconds)} tests judge"
+            f" (first pass {time.monotonic() - started:.0f} s)"
         )
+        for test in judges.left_out:
+            self._say(f"does not judge: {test}")
         items = {item.nodeid: item for item in session.items}
         self._functions = living_functions(frozenset(str(self._table.root / mutant.path) for mutant in self._mutants))
         jobs = [partial(self._trial, mutant, self._order(mutant, judges), items) for mutant in self._mutants]
@@ -175,9 +176,9 @@ class Trials:
         for note in notes:
             for test, seen in json.loads(note.read_text()).items() if note.exists() else ():
                 if seen["failed"]:
-                    judges.failed += 1
+                    judges.left_out.append(f"{test} (red while it is traced)")
                 elif seen["seconds"] > self._table.slowest_test_s:
-                    judges.too_slow += 1
+                    judges.left_out.append(f"{test} ({seen['seconds']:.0f} s)")
                 else:
                     judges.seconds[test] = seen["seconds"]
                     for file, line in seen["lines"]:
@@ -212,7 +213,7 @@ class Trials:
     def _trial(self, mutant: Mutant, tests: Sequence[str], items: dict[str, pytest.Item]) -> int:
         if not tests:
             return SURVIVED
-        if not swap(self._table.root / mutant.path, mutant, functions=self._functions):
+        if not swap(self._table.root, mutant, source=self._sources[mutant.path], functions=self._functions):
             return BROKEN
         chosen = [items[test] for test in tests]
         for item, following in zip(chosen, [*chosen[1:], None], strict=True):
@@ -278,15 +279,16 @@ def living_functions(paths: frozenset[str]) -> list[FunctionType]:
     return [function for function in functions if function.__code__.co_filename in paths]
 
 
-def swap(path: Path, mutant: Mutant, *, functions: Sequence[FunctionType]) -> bool:
+def swap(root: Path, mutant: Mutant, *, source: str, functions: Sequence[FunctionType]) -> bool:
     """Put a mutant's code into the living functions of its module; False if it did not fit anywhere."""
-    tree = ast.parse(path.read_text())
-    old = dict(_codes(compile(tree, str(path), "exec", dont_inherit=True)))
-    new = dict(_codes(compile(mutant.apply(tree), str(path), "exec", dont_inherit=True)))
+    path = str(root / mutant.path)
+    tree = ast.parse(source)
+    old = dict(_codes(compile(tree, path, "exec", dont_inherit=True)))
+    new = dict(_codes(compile(mutant.apply(tree), path, "exec", dont_inherit=True)))
     placed = False
     for function in functions:
         code = function.__code__
-        if code.co_filename == str(path):
+        if code.co_filename == path:
             key = next((key for key, original in old.items() if original == code), None)
             changed = new.get(key) if key else None
             if changed and changed != code and len(changed.co_freevars) == len(code.co_freevars):
@@ -328,9 +330,9 @@ def main() -> int:
     asked = arguments.parse_args()
     table = read_table(asked.table)
     os.chdir(table.root)
-    mutants = [each for path in modules(table, asked.files) for each in mutants_of(path, Path(path).read_text())]
+    sources = {path: Path(path).read_text() for path in modules(table, asked.files)}
     if asked.list:
-        print(*(mutant.name for mutant in mutants), sep="\n")
+        print(*(each.name for path, source in sources.items() for each in mutants_of(path, source)), sep="\n")
         return 0
     out = os.fdopen(os.dup(1), "w", buffering=1)
     log = table.root / ".cache/mutants.log"
@@ -338,7 +340,7 @@ def main() -> int:
     with log.open("w") as quiet:
         os.dup2(quiet.fileno(), 1)
         os.dup2(quiet.fileno(), 2)
-        trials = Trials(table, mutants, lambda line: print(line, file=out))
+        trials = Trials(table, sources, lambda line: print(line, file=out))
         options = [
             "-s",
             "-p",
