@@ -44,6 +44,7 @@ from fhirmedia.web.errors import answer_crash, answer_failure, answer_http_excep
 from fhirmedia.web.fhir_routes import FhirRoutes
 from fhirmedia.web.health import Health, health_routes
 from fhirmedia.web.metrics import Metrics
+from fhirmedia.web.request_log import RequestLog
 from fhirmedia.web.unauthenticated import UnauthenticatedCount
 
 DISK_BROKEN_EXIT = 70
@@ -130,6 +131,7 @@ def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock
     issuers = trusted_issuers(settings, folder, archive.registry, base_url=base_url)
     refused = UnauthenticatedCount(archive.custodian)
     metrics = Metrics()
+    log = RequestLog(clock)
     health = Health(folder.path)
 
     @asynccontextmanager
@@ -143,14 +145,15 @@ def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock
             await counting
         await refused.flush()
         await house.close()
+        log.flush()
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False)
     app.add_exception_handler(Failure, answer_failure)
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(Exception, answer_crash)
-    fhir = FhirRoutes(archive, Callers(issuers, refused, clock=clock), version=__version__)
+    fhir = FhirRoutes(archive, Callers(issuers, refused, archive), version=__version__)
     app.router.routes.extend([*fhir.routes(), *health_routes(health, metrics)])
-    return Envelope(app, metrics, clock=clock)
+    return Envelope(app, metrics, log)
 
 
 def witness_of(folder: Folder, clock: Clock) -> Witness:

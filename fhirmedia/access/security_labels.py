@@ -40,7 +40,7 @@ def _rank(label: Json) -> int | None:
     if not isinstance(label, dict) or label.get("system") != CONFIDENTIALITY_SYSTEM:
         return None
     code = label.get("code")
-    return CONFIDENTIALITY.index(code) if isinstance(code, str) and code in CONFIDENTIALITY else _STRICTEST
+    return CONFIDENTIALITY.index(code) if code in CONFIDENTIALITY else _STRICTEST
 
 
 def _other_labels(labels: Sequence[Json]) -> frozenset[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
@@ -46,12 +47,12 @@ _TABLES = (
     f"PRAGMA user_version={_FORM}",
 )
 _INSERT_EVENT = (
-    "INSERT INTO event (log_id, sequence, number, at, interaction, outcome, subject, client, user, patient,"
-    " sole_patient) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO event (id, log_id, sequence, number, at, interaction, outcome, subject, client, user, patient,"
+    " sole_patient) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_ENTITY = "INSERT OR REPLACE INTO entity (key, event, version) VALUES (?, ?, ?)"
 _INSERT_INDEXED = "INSERT OR REPLACE INTO indexed (log_id, sequence) VALUES (?, ?)"
-_ROWS_AT_ONCE = 2_000
+_ROWS_AT_ONCE = 250
 _STEPS_BETWEEN_LOOKS = 10_000
 _PLACE = "log_id, sequence, number"
 
@@ -80,61 +81,48 @@ class AuditIndexSql:
         condition, order = condition_of(query.query), _order_of(page.sort)
         return await asyncio.to_thread(self._search, condition, order, page)
 
-    async def drain(self) -> int:
-        """Index every row not yet indexed; returns how many there were."""
-        return await asyncio.to_thread(self._locked_drain)
+    def drain(self, *, seconds: float) -> bool:
+        """Bring in rows not yet indexed, for about so long; returns whether none is left. Blocks its thread."""
+        limit = time.monotonic() + seconds
+        with self._lock:
+            return all([self._drain_log(log, limit) for log in self._logs()])
 
     async def close(self) -> None:
         with self._lock:
             self._connection.close()
 
-    def _locked_drain(self) -> int:
-        with self._lock:
-            return self._drain()
-
-    def _drain(self) -> int:
-        return sum(self._drain_log(log) for log in self._logs())
-
-    def _drain_log(self, log: ChainedLog) -> int:
-        """Bring in what is new, in transactions so small that no other process waits for long."""
+    def _drain_log(self, log: ChainedLog, limit: float) -> bool:
+        """Work in transactions so small that no other process waits for long."""
         position = "SELECT sequence FROM indexed WHERE log_id = ?"
-        done = 0
         while True:
             (reached,) = self._connection.execute(position, (log.log_id,)).fetchone() or (0,)
             rows = list(islice(log.rows(after=reached), _ROWS_AT_ONCE))
             if not rows:
-                return done
+                return True
             with _transaction(self._connection):
                 # Another process may have brought in some of them meanwhile.
                 (reached,) = self._connection.execute(position, (log.log_id,)).fetchone() or (0,)
-                new = [row for row in rows if row.sequence > reached]
-                for row in new:
-                    self._index(log.log_id, row)
-                if new:
-                    self._connection.execute(_INSERT_INDEXED, (log.log_id, new[-1].sequence))
-            done += len(new)
+                self._index(log.log_id, [row for row in rows if row.sequence > reached])
+                self._connection.execute(_INSERT_INDEXED, (log.log_id, max(reached, rows[-1].sequence)))
+            if time.monotonic() > limit:
+                return False
 
-    def _index(self, log_id: str, row: ChainedRow) -> None:
-        try:
-            disclosure = decode_disclosure(row.disclosure)
-        except Failure:
-            return  # it was tampered with, which is for `audit verify` to tell
-        for number, share in enumerate(shares(disclosure), start=1):
-            patients = _patients(share, disclosure)
-            values = (
-                *EventId(log_id, row.sequence, number),
-                disclosure.time,
-                disclosure.interaction,
-                disclosure.outcome,
-                disclosure.subject,
-                disclosure.client,
-                disclosure.user,
-                share.patient,
-                patients[0] if len(patients) == 1 else None,
-            )
-            event = self._connection.execute(_INSERT_EVENT, values).lastrowid
-            touched = ((str(touch.key), event, touch.version) for touch in share.touched)
-            self._connection.executemany(_INSERT_ENTITY, touched)
+    def _index(self, log_id: str, rows: Sequence[ChainedRow]) -> None:
+        (next_id,) = self._connection.execute("SELECT coalesce(max(id), 0) + 1 FROM event").fetchone()
+        events: list[tuple[str | int | None, ...]] = []
+        entities: list[tuple[str, int, int | None]] = []
+        for row in rows:
+            try:
+                disclosure = decode_disclosure(row.disclosure)
+            except Failure:
+                continue  # it was tampered with, which is for `audit verify` to tell
+            for number, share in enumerate(shares(disclosure), start=1):
+                event = next_id + len(events)
+                events.append((event, *EventId(log_id, row.sequence, number), *_values(disclosure, share)))
+                entities += [(f"{touch.key.type}/{touch.key.id}", event, touch.version) for touch in share.touched]
+        entities.sort(key=itemgetter(0))  # neighbours in the table go in together
+        self._connection.executemany(_INSERT_EVENT, events)
+        self._connection.executemany(_INSERT_ENTITY, entities)
 
     def _read(self, keys: Sequence[Key]) -> list[Record | None]:
         wanted: dict[str, dict[int, list[EventId]]] = {}
@@ -165,8 +153,10 @@ class AuditIndexSql:
         return records
 
     def _search(self, condition: Condition, order: "Order", page: Page) -> Hits:
+        if not self.drain(seconds=self._seconds):
+            text = "The index of the audit is catching up with the logs; ask again."
+            raise Failure(Category.UNAVAILABLE, text, retry_after_s=5)
         with self._lock:
-            self._drain()
             limit = time.monotonic() + self._seconds
             self._connection.set_progress_handler(lambda: time.monotonic() > limit, _STEPS_BETWEEN_LOOKS)
             try:
@@ -244,6 +234,21 @@ def _order_of(sort: Sequence[SortKey]) -> Order:
     return Order(by_time, ">")
 
 
+def _values(disclosure: Disclosure, share: Share) -> tuple[str | int | None, ...]:
+    """The columns of `event` from `at` on."""
+    patients = _patients(share, disclosure)
+    return (
+        disclosure.time,
+        disclosure.interaction,
+        disclosure.outcome,
+        disclosure.subject,
+        disclosure.client,
+        disclosure.user,
+        share.patient,
+        patients[0] if len(patients) == 1 else None,
+    )
+
+
 def _patients(share: Share, disclosure: Disclosure) -> tuple[str, ...]:
     """Every Patient an AuditEvent refers to: the one it is about, and the user, where that is one."""
     kind, _, user = (disclosure.user or "").partition("/")
@@ -265,7 +270,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _open(path: Path) -> sqlite3.Connection:
     """The index, made anew if it is of another form."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.executescript("PRAGMA busy_timeout=30000; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
+    connection.executescript("PRAGMA busy_timeout=30000; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8192;")
     with _transaction(connection):
         (form,) = connection.execute("PRAGMA user_version").fetchone()
         if form != _FORM:

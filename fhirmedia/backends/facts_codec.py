@@ -5,10 +5,11 @@ from dataclasses import fields
 from typing import Any
 
 from fhirmedia.core.records import Facts
+from fhirmedia.r4.codec import decoder
 
 _DEFAULTS = Facts()
 _NAMES = tuple(item.name for item in fields(Facts))
-_TUPLES = frozenset({"patients", "authors", "labels", "binaries"})
+_decode = decoder(Facts)
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -24,9 +25,4 @@ def encode_facts(facts: Facts) -> bytes:
 
 def decode_facts(content: bytes) -> Facts:
     """The inverse of `encode_facts`."""
-    stated = json.loads(content)
-    for name in _TUPLES & stated.keys():
-        stated[name] = tuple(stated[name])
-    if "tokens" in stated:
-        stated["tokens"] = {parameter: tuple(values) for parameter, values in stated["tokens"].items()}
-    return Facts(**stated)
+    return _decode(content)

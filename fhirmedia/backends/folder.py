@@ -8,15 +8,16 @@ tmp/         bytes being received             DEMO        present only in a fold
 
 import fcntl
 import os
-import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from fhirmedia.backends.migrations import SCHEMA_VERSION, make_schema
+from fhirmedia.backends.index_rows import is_complete
+from fhirmedia.backends.migrations import SCHEMA_VERSION, STEPS, make_schema
 from fhirmedia.backends.objects_files import sync_folder
-from fhirmedia.backends.sqlite import open_writer
+from fhirmedia.backends.sqlite import open_reader, open_writer
 from fhirmedia.core.errors import Category, Failure
 
 VOLATILE = frozenset({"tmpfs", "ramfs", "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"})
@@ -56,14 +57,44 @@ class Folder:
 
     def hold(self, *, alone: bool) -> IO[str]:
         """Keep the folder open beside others, or alone; held until the file is closed. Raises Failure CONFLICT."""
-        self.run.mkdir(mode=0o700, exist_ok=True)
-        lock = (self.run / "folder.lock").open("a")
+        lock = self._lock("folder.lock", (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+        if lock is None:
+            text = "Stop the server first." if alone else "Another command has the folder to itself; wait for it."
+            raise Failure(Category.CONFLICT, f"The data folder is in use. {text}")
+        return lock
+
+    def take_sweeper(self) -> IO[str] | None:
+        """The right to sweep, until the file is closed; None while another process has it."""
+        return self._lock("sweeper.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    @contextmanager
+    def sweep_turn(self) -> Iterator[bool]:
+        """One step of a sweep: true inside unless somebody has paused the sweeps."""
+        lock = self._lock("sweeping.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
-            fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+            yield lock is not None
+        finally:
+            if lock is not None:
+                lock.close()
+
+    @contextmanager
+    def sweeps_paused(self) -> Iterator[None]:
+        """Nothing is swept inside; waits for the step under way."""
+        lock = self._lock("sweeping.lock", fcntl.LOCK_SH)
+        try:
+            yield
+        finally:
+            if lock is not None:
+                lock.close()
+
+    def _lock(self, name: str, how: int) -> IO[str] | None:
+        self.run.mkdir(mode=0o700, exist_ok=True)
+        lock = (self.run / name).open("a")
+        try:
+            fcntl.flock(lock, how)
         except BlockingIOError:
             lock.close()
-            text = "Stop the server first." if alone else "Another command has the folder to itself; wait for it."
-            raise Failure(Category.CONFLICT, f"The data folder is in use. {text}") from None
+            return None
         return lock
 
 
@@ -87,13 +118,14 @@ def make_folder(path: Path, *, timezone: str) -> Folder:
     return folder
 
 
-def open_folder(path: Path, *, timezone: str, allow_volatile: bool) -> Folder:
-    """A data folder made before. Raises Failure with a sentence for whoever started the program."""
+def open_folder(path: Path, *, timezone: str | None, allow_volatile: bool) -> Folder:
+    """A data folder made before. Raises Failure with a sentence for whoever started the program.
+
+    `timezone` None accepts any zone, and an index whose rebuild was interrupted: for whoever builds it anew.
+    """
     folder = Folder(path)
-    if not folder.exists:
-        raise Failure(Category.NOT_FOUND, f"{path} is not a data folder of fhirmedia.")
-    found = (path / "VERSION").read_text().strip()
-    if found != SCHEMA_VERSION:
+    found = folder_version(path)
+    if found < int(SCHEMA_VERSION):
         raise Failure(
             Category.CONFLICT,
             f"The data folder has version {found}, this program wants {SCHEMA_VERSION}. Make a backup, then run "
@@ -106,15 +138,51 @@ def open_folder(path: Path, *, timezone: str, allow_volatile: bool) -> Folder:
             f"The data folder is on {kind}, which does not keep what it acknowledges. Choose a local disk, or set "
             "FHIRMEDIA_ALLOW_VOLATILE_STORAGE=1 to accept that.",
         )
-    with closing(sqlite3.connect(f"file:{folder.records}?mode=ro", uri=True)) as connection:
+    with closing(open_reader(folder.records)) as connection:
         (zone,) = connection.execute("SELECT value FROM installation WHERE name = 'timezone'").fetchone()
+        is_indexed = is_complete(connection)
+    if timezone is None:
+        return folder
     if zone != timezone:
         raise Failure(
             Category.CONFLICT,
             f"The folder was indexed for {zone}, FHIRMEDIA_TIMEZONE says {timezone}. Set it back, or run "
             f"`fhirmedia reindex --data {path}`.",
         )
+    if not is_indexed:
+        raise Failure(
+            Category.CONFLICT,
+            f"Building the search index was interrupted; run `fhirmedia reindex --data {path}`.",
+        )
     return folder
+
+
+def folder_version(path: Path) -> int:
+    """The version of a data folder: what VERSION or the database says, whichever is older.
+
+    They differ only where `fhirmedia migrate` was interrupted. Raises Failure NOT_FOUND if it is no data folder,
+    CONFLICT if it is one of a newer program.
+    """
+    folder = Folder(path)
+    if not folder.exists:
+        raise Failure(Category.NOT_FOUND, f"{path} is not a data folder of fhirmedia.")
+    stated = (path / "VERSION").read_text().strip()
+    with closing(open_reader(folder.records)) as connection:
+        (made,) = connection.execute("PRAGMA user_version").fetchone()
+    if not stated.isdecimal() or max(int(stated), made) > int(SCHEMA_VERSION):
+        raise Failure(
+            Category.CONFLICT,
+            f"The data folder was made by a newer fhirmedia; this program knows versions up to {SCHEMA_VERSION}.",
+        )
+    return min(int(stated), int(made))
+
+
+def migrate_folder(folder: Folder, *, steps: Path = STEPS, version: str = SCHEMA_VERSION) -> None:
+    """Bring the folder's database to the newest schema, wholly or not at all; whoever calls holds the folder alone."""
+    with closing(open_writer(folder.records)) as connection:
+        make_schema(connection, steps=steps, version=version)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    _write_durably(folder.path / "VERSION", f"{version}\n")
 
 
 def file_system_of(path: Path) -> str:
@@ -129,8 +197,11 @@ def file_system_of(path: Path) -> str:
 
 
 def _write_durably(path: Path, text: str) -> None:
-    with path.open("w") as file:
+    """As a whole or not at all."""
+    draft = path.with_name(path.name + ".new")
+    with draft.open("w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    draft.rename(path)
     sync_folder(path.parent)

@@ -4,12 +4,13 @@ Trusted in this order: ids, one Patient, a few Patients, then whichever equality
 rows, counted up to a limit. What negates or tests for absence never begins a search.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from fhirmedia.access.grant import types_named
-from fhirmedia.backends.index_compile import Compiler, Row, SearchTerms, row_of
+from fhirmedia.backends.index_compile import Compiler, Row, SearchTerms, row_by_rid, row_of
 from fhirmedia.backends.index_dialect import FALSE, TRUE, Dialect, Sql, every, join, sql
 from fhirmedia.backends.index_tables import NARROW_MS
 from fhirmedia.backends.index_values import HOT, NARROW, WIDE
@@ -29,6 +30,8 @@ from fhirmedia.r4.values import BEGINNING, END
 _FEW = 100
 """More Patients than this do not begin a search."""
 
+_OF_R = re.compile(r"\br\.")
+
 
 class Snapshot(SearchTerms, Protocol):
     """What planning may ask of the database, all of it cheap."""
@@ -47,7 +50,8 @@ class Snapshot(SearchTerms, Protocol):
 class Candidates:
     """A FROM clause and its own condition; `rows` is how many at most, None if nobody knows.
 
-    `met` is the part of the query that every candidate fulfils, if the source says precisely that.
+    `joined` follows the source where a column of the alias `r` is asked for. `met` is the part of the query that every
+    candidate fulfils, if the source says precisely that.
     """
 
     name: str
@@ -56,6 +60,13 @@ class Candidates:
     row: Row
     rows: int | None = None
     met: Query | None = None
+    joined: str = ""
+
+    def source_for(self, *pieces: Sql) -> Sql:
+        """The FROM clause of a statement made of these pieces."""
+        if self.joined and any(_OF_R.search(piece.text) for piece in pieces):
+            return sql("{} " + self.joined, self.source)
+        return self.source
 
 
 EVERYTHING = Candidates("all", Sql("res_row r"), TRUE, row_of("r"))
@@ -112,9 +123,10 @@ def by_patient(query: Query, dialect: Dialect) -> Candidates | None:
         (patient,) = patients
         return Candidates(
             "patient",
-            Sql("idx_patient p CROSS JOIN res_row r ON r.rid = p.rid"),
+            Sql("idx_patient p"),
             Sql("p.patient = ?", (patient,)),
             Row("p.rid", dialect.tested("p.type"), "p.id", "p.recency", "r", patient),
+            joined="CROSS JOIN res_row r ON r.rid = p.rid",
         )
     rows = sql("SELECT t.rid FROM idx_patient t WHERE {}", dialect.among("t.patient", patients))
     return _from_rows("patients", rows)
@@ -167,8 +179,9 @@ def by_value(query: Query, compiler: Compiler, snapshot: Snapshot, *, limit: int
 
 
 def _from_rows(name: str, rows: Sql) -> Candidates:
-    source = sql("(SELECT DISTINCT rid FROM ({})) d CROSS JOIN res_row r ON r.rid = d.rid", rows)
-    return Candidates(name, source, TRUE, row_of("r"))
+    source = sql("(SELECT DISTINCT rid FROM ({})) d", rows)
+    joined = "CROSS JOIN res_row r ON r.rid = d.rid"
+    return Candidates(name, source, TRUE, row_by_rid("d.rid", "r"), joined=joined)
 
 
 def _sources(parts: list[Query], compiler: Compiler) -> Iterator[tuple[str, Sql, Query | None]]:

@@ -5,14 +5,16 @@ EXISTS on the resource's own rows, cheap for a single resource; which rows are v
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, assert_never
 
 from fhirmedia.backends.index_conditions import TABLE_OF_KIND, Lookup, date_condition, lookups
 from fhirmedia.backends.index_dialect import FALSE, TRUE, Dialect, Sql, every, join, some, sql
-from fhirmedia.backends.index_tables import MISSING
-from fhirmedia.backends.index_values import HOT
+from fhirmedia.backends.index_tables import IN_COMPARTMENT, MISSING, SOLE
+from fhirmedia.backends.index_terms import ROLE, TYPE, UNKNOWN
+from fhirmedia.backends.index_values import HOT, role_bit
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Key
 from fhirmedia.r4.query import (
     All,
     Any,
@@ -29,6 +31,7 @@ from fhirmedia.r4.query import (
     Not,
     OfType,
     Query,
+    ReferenceTest,
     Test,
     Text,
     TokenTest,
@@ -44,13 +47,20 @@ class SearchTerms(Protocol):
     def system(self, text: str) -> int:
         """Of a token system; UNKNOWN if no resource has it."""
 
+    def rank(self, text: str, kind: str) -> int:
+        """Of a type or a role; UNKNOWN if no resource has it."""
+
     def kinds(self, parameter: str) -> dict[str, tuple[int, bool]]:
         """Every kind the parameter has yielded: its number, and whether a resource had several values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How the columns of the resource at hand are spelled; `patient` if it was reached as one of a Patient's rows."""
+    """How the columns of the resource at hand are spelled; those not named here are `columns`.name.
+
+    `patient`: it was reached as one of this Patient's rows, with the bits of the row in `p.how`. `typed_by_rid`: its
+    type is better read from the rid than from `type`.
+    """
 
     rid: str
     type: str
@@ -58,11 +68,17 @@ class Row:
     recency: str
     columns: str
     patient: str | None = None
+    typed_by_rid: bool = False
 
 
 def row_of(alias: str) -> Row:
     """The resource at hand is the row of `res_row` with this alias."""
     return Row(f"{alias}.rid", f"{alias}.type", f"{alias}.id", f"{alias}.recency", alias)
+
+
+def row_by_rid(rid: str, alias: str) -> Row:
+    """The same, where its rid is known before the row itself is read."""
+    return replace(row_of(alias), rid=rid, typed_by_rid=True)
 
 
 class Compiler:
@@ -87,7 +103,7 @@ class Compiler:
             case Missing(parameter):
                 return self.missing(parameter, row)
             case OfType(types):
-                return self.dialect.among(row.type, types)
+                return self._of_type(types, row)
             case InCompartment(patient):
                 return _in_compartment(patient, row)
             case Chain(parameter, target):
@@ -100,6 +116,12 @@ class Compiler:
                 raise Failure(Category.NOT_IMPLEMENTED, "searching for words is not supported by this index")
             case _:
                 assert_never(query)
+
+    def _of_type(self, types: frozenset[str], row: Row) -> Sql:
+        if not row.typed_by_rid:
+            return self.dialect.among(row.type, types)
+        ranks = sorted(rank for each in types if (rank := self.terms.rank(each, TYPE)) != UNKNOWN)
+        return Sql(f"({row.rid} & 255) IN ({', '.join('?' * len(ranks))})", tuple(ranks)) if ranks else FALSE
 
     def missing(self, parameter: str, row: Row) -> Sql:
         """Whether the resource has no value of the parameter."""
@@ -131,6 +153,10 @@ class Compiler:
         together = [self._meet_in_one_group(test, row) for test in composites]
         if parameter in HOT:
             return some((_hot(parameter, tests, row, dialect=self.dialect), *together))
+        if row.patient is not None and tests == (ReferenceTest(Key("Patient", row.patient)),):
+            role = role_bit(self.terms.rank(parameter, ROLE))
+            if role:
+                return Sql("(p.how & ?) <> 0", (role,))
         apart = (_exists(lookup.table, row, self._values(parameter, lookup)) for lookup in self.lookups(tests))
         return some((*apart, *together))
 
@@ -195,6 +221,8 @@ class Compiler:
         match query:
             case FactIn("id", values):
                 return self.dialect.among(row.id, values)
+            case FactIn("sole_patient", values) if row.patient is not None and values == frozenset({row.patient}):
+                return Sql(f"(p.how & {SOLE}) <> 0")
             case FactIn(fact, values):
                 column = f"{row.columns}.{fact}"
                 return every((Sql(f"{column} IS NOT NULL"), self.dialect.among(column, values)))
@@ -235,10 +263,10 @@ def _exists(table: str, row: Row, condition: Sql) -> Sql:
 
 def _in_compartment(patient: str, row: Row) -> Sql:
     if row.patient == patient:
-        return Sql("(p.how & 1) = 1")
+        return Sql(f"(p.how & {IN_COMPARTMENT}) <> 0")
     return Sql(
         f"EXISTS (SELECT 1 FROM idx_patient c WHERE c.patient = ? AND c.recency = {row.recency}"
-        f" AND c.type = {row.type} AND c.id = {row.id} AND (c.how & 1) = 1)",
+        f" AND c.type = {row.type} AND c.id = {row.id} AND (c.how & {IN_COMPARTMENT}) <> 0)",
         (patient,),
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fhirmedia.backends.index_candidates import Candidates
 from fhirmedia.backends.index_compile import Compiler, Row, row_of
 from fhirmedia.backends.index_conditions import TABLE_OF_KIND
 from fhirmedia.backends.index_dialect import TRUE, Sql, every, join, sql
@@ -115,15 +116,16 @@ def of_hits(sort: Sequence[SortKey]) -> list[Term]:
 
 
 def sorted_rows(
-    compiler: Compiler, source: Sql, condition: Sql, *, row: Row, sort: Sequence[SortKey], after: Position | None
+    compiler: Compiler, few: Candidates, condition: Sql, *, sort: Sequence[SortKey], after: Position | None
 ) -> Sql:
-    """All rows of the source that fulfil the condition, then put in order; no LIMIT yet."""
-    terms, hit, named = [term_of(compiler, key, row) for key in sort], row_of("h"), of_hits(sort)
+    """All candidates that fulfil the condition, then put in order; no LIMIT yet."""
+    terms, hit, named = [term_of(compiler, key, few.row) for key in sort], row_of("h"), of_hits(sort)
+    hits = shown(terms, few.row)
     rest = TRUE if after is None else behind(named, after.values, key=after.key, row=hit)
     return sql(
         "WITH hits AS MATERIALIZED (SELECT {} FROM {} WHERE {}) SELECT * FROM hits h WHERE {} ORDER BY {}",
-        shown(terms, row),
-        source,
+        hits,
+        few.source_for(hits, condition),
         condition,
         rest,
         order_by(named, hit),

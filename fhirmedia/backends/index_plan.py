@@ -81,9 +81,7 @@ class Planner:
         if few.name == "patient" and page.sort == (_NEWEST_FIRST,):
             statement = self._timeline(few, condition, page)
         else:
-            statement = sorted_rows(
-                self._compiler, few.source, condition, row=few.row, sort=page.sort, after=page.after
-            )
+            statement = sorted_rows(self._compiler, few, condition, sort=page.sort, after=page.after)
         return Plan(f"D {few.name}", (Segment(statement),), few, condition)
 
     def _timeline(self, few: Candidates, condition: Sql, page: Page) -> Sql:
@@ -93,9 +91,10 @@ class Planner:
             value, key = page.after.values[0], page.after.key
             recency = -value if isinstance(value, int) else MISSING
             after = Sql("(p.recency, p.type, p.id) > (?, ?, ?)", (recency, *key))
+        hits = shown([term_of(self._compiler, _NEWEST_FIRST, few.row)], few.row)
         return sql(
             "SELECT {} FROM {} WHERE {} ORDER BY p.recency, p.type, p.id",
-            shown([term_of(self._compiler, _NEWEST_FIRST, few.row)], few.row),
-            few.source,
+            hits,
+            few.source_for(hits, condition),
             every((condition, after)),
         )

@@ -7,20 +7,21 @@ differ.
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from itertools import islice
 
 from sqlalchemy import Table
 
-from fhirmedia.backends.index_tables import MISSING, IndexState, PatientRow, ResRow
-from fhirmedia.backends.index_terms import WritableTerms
+from fhirmedia.backends.index_tables import IN_COMPARTMENT, IN_FACTS, MISSING, SOLE, IndexState, PatientRow, ResRow
+from fhirmedia.backends.index_terms import TYPE, WritableTerms
 from fhirmedia.backends.index_values import VALUE_TABLES, WIDE, RowSets, ValueRow, ValueRows, date_kind
 from fhirmedia.backends.tables import table_of
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.r4.values import DateValue, IndexEntries
 
-IN_COMPARTMENT, IN_FACTS = 1, 2
-"""The bits of PatientRow.how."""
+TYPES_AT_MOST = 255
+"""The rank of the type is the last byte of a rid."""
 
 _NONE: frozenset[ValueRow] = frozenset()
 _RES, _PATIENT, _STATE = table_of(ResRow), table_of(PatientRow), table_of(IndexState)
@@ -45,7 +46,9 @@ _UPDATE_RES = f"UPDATE res_row SET {', '.join(f'{column.name} = ?' for column in
 _DELETE_RES = "DELETE FROM res_row WHERE rid = ?"
 _INSERT_PATIENT = _insert(_PATIENT)
 _DELETE_PATIENT = "DELETE FROM idx_patient WHERE patient = ? AND recency = ? AND type = ? AND id = ?"
-_DEPENDENT = "SELECT 1 FROM idx_patient WHERE patient = ? AND how > 0 AND NOT (type = 'Patient' AND id = ?) LIMIT 1"
+_DEPENDENT = (
+    "SELECT 1 FROM idx_patient WHERE patient = ? AND how & 3 <> 0 AND NOT (type = 'Patient' AND id = ?) LIMIT 1"
+)
 _INSERT_VALUE = tuple(map(_insert, VALUE_TABLES))
 _DELETE_VALUE = tuple(map(_delete_row, VALUE_TABLES))
 _SELECT_VALUE = tuple(map(_select_of_resource, VALUE_TABLES))
@@ -64,6 +67,7 @@ class IndexWriter:
 
     def __init__(self) -> None:
         self._terms = WritableTerms()
+        self._values = ValueRows(self._terms)
 
     def begin(self, connection: sqlite3.Connection) -> None:
         """Take note of what other transactions committed; without it `put` is right, but slower."""
@@ -74,28 +78,21 @@ class IndexWriter:
 
         Raises Failure INTERNAL if `when` has several values: its SearchParameter promises one at most.
         """
-        found = connection.execute(_FIND_RES, record.key).fetchone()
-        rid = record.sequence if found is None else found[0]
-        made = ValueRows(connection, self._terms, rid=rid)
-        made.add_all(entries)
+        key = record.key
+        found = connection.execute(_FIND_RES, key).fetchone()
+        rid = found[0] if found is not None else self._new_rid(connection, record)
         people = _people_in(entries, record.facts)
-        columns = _res_columns(rid, record, entries=entries, rows=made.sets, people=people)
+        rows = self._values.of(connection, entries, rid=rid, people=people)
+        columns = _res_columns(rid, record, entries=entries, rows=rows, people=people)
         recency = columns[4]
         if found is None:
             connection.execute(_INSERT_RES, columns)
-            had: RowSets = {}
-            were, was = dict[str, int](), recency
+            _exchange(connection, {}, rows)
         else:
             connection.execute(_UPDATE_RES, (*columns, rid))
-            had = _rows_of(connection, rid, holds=found[1])
-            were, was = _stored_people(*found[3:]), found[2]
-        _exchange(connection, had, made.sets)
-        if was != recency or were != people:
-            key = record.key
-            connection.executemany(_DELETE_PATIENT, [(patient, was, *key) for patient in were])
-            connection.executemany(
-                _INSERT_PATIENT, [(patient, recency, *key, rid, how) for patient, how in people.items()]
-            )
+            _exchange(connection, _rows_of(connection, rid, holds=found[1]), rows)
+            _remove_people(connection, key, *found[2:])
+        connection.executemany(_INSERT_PATIENT, [(patient, recency, *key, rid, how) for patient, how in people.items()])
 
     def remove(self, connection: sqlite3.Connection, key: Key) -> None:
         """Leave no index row of the Key."""
@@ -107,7 +104,13 @@ class IndexWriter:
         for table, statement in enumerate(_DELETE_VALUES):
             if holds >> table & 1:
                 connection.execute(statement, (rid,))
-        connection.executemany(_DELETE_PATIENT, [(patient, recency, *key) for patient in _stored_people(*people)])
+        _remove_people(connection, key, recency, *people)
+
+    def _new_rid(self, connection: sqlite3.Connection, record: Record) -> int:
+        rank = self._terms.rank(connection, record.key.type, kind=TYPE)
+        if rank > TYPES_AT_MOST:
+            raise Failure(Category.INTERNAL, "there are more resource types than the index can tell apart")
+        return record.sequence * (TYPES_AT_MOST + 1) + rank
 
     def has_dependents(self, connection: sqlite3.Connection, patient_id: str) -> bool:
         """Whether a live record other than the Patient itself is in this Patient's compartment or names it in facts."""
@@ -149,7 +152,7 @@ def is_complete(connection: sqlite3.Connection) -> bool:
     return connection.execute(_STATE_OF, (_REBUILDING,)).fetchone() is None
 
 
-def _rows_of(connection: sqlite3.Connection, rid: int, *, holds: int) -> RowSets:
+def _rows_of(connection: sqlite3.Connection, rid: int, *, holds: int) -> Mapping[int, AbstractSet[ValueRow]]:
     return {
         table: set(connection.execute(statement, (rid,)))
         for table, statement in enumerate(_SELECT_VALUE)
@@ -157,7 +160,7 @@ def _rows_of(connection: sqlite3.Connection, rid: int, *, holds: int) -> RowSets
     }
 
 
-def _exchange(connection: sqlite3.Connection, had: RowSets, rows: RowSets) -> None:
+def _exchange(connection: sqlite3.Connection, had: Mapping[int, AbstractSet[ValueRow]], rows: RowSets) -> None:
     for table, old in had.items():
         if gone := old - rows.get(table, _NONE):
             connection.executemany(_DELETE_VALUE[table], gone)
@@ -178,31 +181,24 @@ def _when_of(entries: IndexEntries) -> tuple[int, int | None, int]:
 
 
 def _people_in(entries: IndexEntries, facts: Facts) -> dict[str, int]:
+    """The Patients of the compartment and of the facts, with the bits that say so."""
     people = dict.fromkeys(entries.patients, IN_COMPARTMENT)
     if entries.key.type == "Patient":
         people[entries.key.id] = IN_COMPARTMENT
+    in_facts = IN_FACTS | SOLE if len(facts.patients) == 1 else IN_FACTS
     for patient in facts.patients:
-        people[patient] = people.get(patient, 0) | IN_FACTS
-    for values in entries.values.values():
-        for value in values:
-            key = getattr(value, "key", None)
-            if key is not None and key.type == "Patient":
-                people.setdefault(key.id, 0)
+        people[patient] = people.get(patient, 0) | in_facts
     return people
 
 
-def _stored_people(sole: str | None, patients: str | None) -> dict[str, int]:
-    """The inverse of `_people_text`: ids hold no blank and no `=`."""
+def _remove_people(
+    connection: sqlite3.Connection, key: Key, recency: int, sole: str | None, patients: str | None
+) -> None:
     if patients is None:
-        return {} if sole is None else {sole: IN_COMPARTMENT | IN_FACTS}
-    pairs = (each.split("=") for each in patients.split(" ") if each)
-    return {patient: int(how) for patient, how in pairs}
-
-
-def _people_text(people: Mapping[str, int], *, sole: str | None) -> str | None:
-    if people == _stored_people(sole, None):
-        return None
-    return " ".join(f"{patient}={how}" for patient, how in people.items())
+        stored = [] if sole is None else [sole]
+    else:
+        stored = patients.split()
+    connection.executemany(_DELETE_PATIENT, [(patient, recency, *key) for patient in stored])
 
 
 def _res_columns(
@@ -228,7 +224,8 @@ def _res_columns(
         _to_json(facts.labels) if facts.labels else None,
         _to_json(facts.authors) if facts.authors else None,
         _to_json({parameter: _spellings(kept) for parameter, kept in facts.tokens.items()}) if facts.tokens else None,
-        _people_text(people, sole=sole),
+        # Ids hold no blank.
+        None if list(people) == ([] if sole is None else [sole]) else " ".join(people),
     )
 
 

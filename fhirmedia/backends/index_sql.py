@@ -30,7 +30,7 @@ _TYPES = (
     " SELECT (SELECT min(r.type) FROM res_row r WHERE r.type > each.type) FROM each WHERE each.type IS NOT NULL)"
     " SELECT type FROM each WHERE type IS NOT NULL"
 )
-_SIZE = "SELECT coalesce(max(rid), 0) FROM res_row"
+_SIZE = "SELECT coalesce(max(rid), 0) >> 8 FROM res_row"
 
 
 class SqlSearchIndex:
@@ -132,6 +132,9 @@ class _Snapshot:
     def system(self, text: str) -> int:
         return self._terms.number(self._connection, text, kind=SYSTEM)
 
+    def rank(self, text: str, kind: str) -> int:
+        return self._terms.rank(self._connection, text, kind=kind)
+
     def kinds(self, parameter: str) -> dict[str, tuple[int, bool]]:
         return self._terms.kinds(self._connection, parameter)
 
@@ -171,19 +174,19 @@ def _total(connection: sqlite3.Connection, plan: Plan, page: Page) -> int | None
         return None
     if page.total == "accurate":
         return _number(connection, _count_of(plan))
-    source = plan.counted.source
-    if _counted_to(connection, source, plan.counted.base, limit=VISITED_FOR_TOTAL) > VISITED_FOR_TOTAL:
+    if _counted_to(connection, plan, plan.counted.base, limit=VISITED_FOR_TOTAL) > VISITED_FOR_TOTAL:
         return None
-    count = _counted_to(connection, source, plan.condition, limit=page.total_limit)
+    count = _counted_to(connection, plan, plan.condition, limit=page.total_limit)
     return count if count <= page.total_limit else None
 
 
 def _count_of(plan: Plan) -> Sql:
-    return sql("SELECT count(*) FROM {} WHERE {}", plan.counted.source, plan.condition)
+    return sql("SELECT count(*) FROM {} WHERE {}", plan.counted.source_for(plan.condition), plan.condition)
 
 
-def _counted_to(connection: sqlite3.Connection, source: Sql, condition: Sql, *, limit: int) -> int:
-    """How many, but no further than one more than the limit."""
+def _counted_to(connection: sqlite3.Connection, plan: Plan, condition: Sql, *, limit: int) -> int:
+    """How many of the candidates fulfil the condition, but no further than one more than the limit."""
+    source = plan.counted.source_for(condition)
     some = sql("SELECT 1 FROM {} WHERE {} LIMIT {}", source, condition, Sql("?", (limit + 1,)))
     return _number(connection, sql("SELECT count(*) FROM ({})", some))
 

@@ -11,6 +11,9 @@ from sqlmodel import Field, SQLModel
 MISSING = 2**63 - 1
 """`recency` of a resource without `when`: after every other, so that missing sorts last."""
 
+IN_COMPARTMENT, IN_FACTS, SOLE = 1, 2, 4
+"""Bits of `PatientRow.how`: in the compartment, among the patients of the facts, the only one of them."""
+
 NARROW_MS = 25 * 3_600_000
 """Ranges of time up to here (a day, even the longest) are of kind `date`, wider ones of kind `period`."""
 
@@ -42,14 +45,26 @@ class Term(SQLModel, table=True):
     many: int = Field(default=0, sa_column=_whole())
 
 
+class Rank(SQLModel, table=True):
+    """A small number, counted from 1 for each kind: of resource types, and of parameters that refer to Patients."""
+
+    __tablename__ = "idx_rank"
+    __table_args__ = (PrimaryKeyConstraint("kind", "text"), {"sqlite_with_rowid": False})
+
+    kind: str = Field(sa_column=_text())
+    text: str = Field(sa_column=_text())
+    number: int = Field(sa_column=_whole())
+
+
 class ResRow(SQLModel, table=True):
     """A current resource.
 
-    `rid` is the sequence of the version that first entered the index and stays until the resource is deleted;
-    `sequence` is that of the present version. `recency` is the negated beginning of `when` in milliseconds, or
-    MISSING; `wide` is 1 where `when` is longer than NARROW_MS; `updated` is milliseconds. `labels`, `authors` (arrays)
-    and `tokens` (object of arrays) are JSON, NULL when empty. `patients` lists ids with the bits of PatientRow.how,
-    NULL when it is `sole_patient` with both bits. `holds` has a bit for each value table with rows of this resource.
+    `rid` is 256 times the sequence of the version that first entered the index, plus the rank of the type, and stays
+    until the resource is deleted; `sequence` is that of the present version. `recency` is the negated beginning of
+    `when` in milliseconds, or MISSING; `wide` is 1 where `when` is longer than NARROW_MS; `updated` is milliseconds.
+    `labels`, `authors` (arrays) and `tokens` (object of arrays) are JSON, NULL when empty. `patients` are the ids that
+    have a PatientRow, NULL when that is `sole_patient` alone. `holds` has a bit for each value table with rows of this
+    resource.
     """
 
     __tablename__ = "res_row"
@@ -85,8 +100,9 @@ class ResRow(SQLModel, table=True):
 class PatientRow(SQLModel, table=True):
     """One Patient a resource has to do with, in the order of a timeline, newest first.
 
-    There is a row for each Patient of the compartment (bit 1 of `how`; the Patient itself included), of the facts
-    (bit 2), and for each other Patient the resource refers to.
+    There is a row for each Patient of the compartment (the Patient itself included), of the facts, and for each other
+    Patient the resource refers to. The bits of `how` say why: IN_COMPARTMENT, IN_FACTS, SOLE, and one for each
+    parameter that refers to the Patient, by its rank.
     """
 
     __tablename__ = "idx_patient"

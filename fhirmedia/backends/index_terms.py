@@ -1,4 +1,4 @@
-"""The numbers of repeated texts: parameter codes by kind of value, and token systems.
+"""The numbers of repeated texts: parameter codes by kind of value, token systems, and the ranks of a few more.
 
 A number is only remembered once its row is known to be committed, so that neither an undone transaction nor another
 process can make a remembered number wrong.
@@ -7,7 +7,10 @@ process can make a remembered number wrong.
 import sqlite3
 
 SYSTEM = "system"
-"""The kind of a token system; every other kind names a value table."""
+"""The kind of a token system; every other kind of term names a value table."""
+
+TYPE, ROLE = "type", "role"
+"""The kinds of ranks: resource types; parameters that refer to a Patient."""
 
 NO_SYSTEM = 0
 """Stands for the absence of a system."""
@@ -19,60 +22,90 @@ IDENTIFIER = ":identifier"
 """Suffix of a reference parameter's code for the tokens of its logical identifiers."""
 
 _REMEMBERED = 50_000
-_SELECT = "SELECT id FROM idx_term WHERE text = ? AND kind = ?"
+_TERM = "SELECT id FROM idx_term WHERE text = ? AND kind = ?"
 _KINDS = "SELECT kind, id, many FROM idx_term WHERE text = ? AND kind <> 'system'"
 _SINCE = "SELECT id, text, kind FROM idx_term WHERE id > ? ORDER BY id"
-_INSERT = "INSERT INTO idx_term (kind, text, many) VALUES (?, ?, 0)"
+_INSERT_TERM = "INSERT INTO idx_term (text, kind, many) VALUES (?, ?, 0) RETURNING id"
 _MANY = "UPDATE idx_term SET many = 1 WHERE id = ? AND many = 0"
+_RANK = "SELECT number FROM idx_rank WHERE text = ? AND kind = ?"
+_RANKS = "SELECT text, kind, number FROM idx_rank"
+_INSERT_RANK = (
+    "INSERT INTO idx_rank (text, kind, number)"
+    " SELECT ?1, ?2, 1 + coalesce(max(number), 0) FROM idx_rank WHERE kind = ?2 RETURNING number"
+)
 
 
 class KnownTerms:
     """For readers, each of which sees committed rows only. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self._numbers: dict[tuple[str, str], int] = {}
+        self._terms: dict[tuple[str, str], int] = {}
+        self._ranks: dict[tuple[str, str], int] = {}
 
     def number(self, connection: sqlite3.Connection, text: str, *, kind: str) -> int:
-        """The number, or UNKNOWN."""
-        number = self._numbers.get((text, kind))
-        if number is None:
-            row = connection.execute(_SELECT, (text, kind)).fetchone()
-            if row is None:
-                return UNKNOWN
-            number = int(row[0])
-            if len(self._numbers) < _REMEMBERED:
-                self._numbers[text, kind] = number
-        return number
+        """The number of a term, or UNKNOWN."""
+        return _known(self._terms, connection, _TERM, (text, kind))
+
+    def rank(self, connection: sqlite3.Connection, text: str, *, kind: str) -> int:
+        """The rank of a type or role, or UNKNOWN."""
+        return _known(self._ranks, connection, _RANK, (text, kind))
 
     def kinds(self, connection: sqlite3.Connection, parameter: str) -> dict[str, tuple[int, bool]]:
         """The kinds of value the parameter has yielded: the number of each, and whether a resource had several."""
         return {kind: (number, bool(many)) for kind, number, many in connection.execute(_KINDS, (parameter,))}
 
 
+def _known(
+    numbers: dict[tuple[str, str], int], connection: sqlite3.Connection, select: str, name: tuple[str, str]
+) -> int:
+    number = numbers.get(name)
+    if number is None:
+        row = connection.execute(select, name).fetchone()
+        if row is None:
+            return UNKNOWN
+        number = int(row[0])
+        if len(numbers) < _REMEMBERED:
+            numbers[name] = number
+    return number
+
+
 class WritableTerms:
     """For the single writer of a process; `begin` is called first in each of its transactions."""
 
     def __init__(self) -> None:
-        self._numbers: dict[tuple[str, str], int] = {}
-        self._seen = 0
+        self._terms: dict[tuple[str, str], int] = {}
+        self._ranks: dict[tuple[str, str], int] = {}
+        self._newest = 0
+        self._missed = True
 
     def begin(self, connection: sqlite3.Connection) -> None:
-        """Remember what was committed since the last call, by whichever process."""
-        if len(self._numbers) < _REMEMBERED:
-            for number, text, kind in connection.execute(_SINCE, (self._seen,)):
-                self._numbers[text, kind] = number
-                self._seen = number
+        """Remember what was committed meanwhile, by whichever process, if anything was missed."""
+        if not self._missed:
+            return
+        self._missed = False
+        if len(self._terms) < _REMEMBERED:
+            for number, text, kind in connection.execute(_SINCE, (self._newest,)):
+                self._terms[text, kind] = self._newest = number
+        for text, kind, number in connection.execute(_RANKS):
+            self._ranks[text, kind] = number
 
     def number(self, connection: sqlite3.Connection, text: str, *, kind: str) -> int:
-        """The number, given now if the text has none."""
-        number = self._numbers.get((text, kind))
-        if number is not None:
-            return number
-        row = connection.execute(_SELECT, (text, kind)).fetchone()
-        if row is None:
-            return int(connection.execute(_INSERT, (kind, text)).lastrowid or 0)
-        return int(row[0])
+        """The number of a term, given now if it has none."""
+        number = self._terms.get((text, kind))
+        return number if number is not None else self._find(connection, _TERM, _INSERT_TERM, (text, kind))
+
+    def rank(self, connection: sqlite3.Connection, text: str, *, kind: str) -> int:
+        """The rank of a type or role, given now if it has none."""
+        number = self._ranks.get((text, kind))
+        return number if number is not None else self._find(connection, _RANK, _INSERT_RANK, (text, kind))
 
     def several(self, connection: sqlite3.Connection, number: int) -> None:
         """Note that a resource has several values of this parameter."""
         connection.execute(_MANY, (number,))
+
+    def _find(self, connection: sqlite3.Connection, select: str, insert: str, name: tuple[str, str]) -> int:
+        self._missed = True
+        row = connection.execute(select, name).fetchone()
+        if row is None:
+            row = connection.execute(insert, name).fetchone()
+        return int(row[0])

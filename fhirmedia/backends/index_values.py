@@ -1,10 +1,12 @@
 """Search values as rows of the value tables: which table, which columns."""
 
 import sqlite3
+from collections import defaultdict
 from typing import assert_never
 
 from fhirmedia.backends.index_tables import (
     NARROW_MS,
+    SOLE,
     DateRow,
     NumberRow,
     QuantityRow,
@@ -13,7 +15,7 @@ from fhirmedia.backends.index_tables import (
     TokenRow,
     UriRow,
 )
-from fhirmedia.backends.index_terms import IDENTIFIER, NO_SYSTEM, SYSTEM, WritableTerms
+from fhirmedia.backends.index_terms import IDENTIFIER, NO_SYSTEM, ROLE, SYSTEM, UNKNOWN, WritableTerms
 from fhirmedia.backends.tables import table_of
 from fhirmedia.r4.values import (
     DateValue,
@@ -44,70 +46,81 @@ VALUE_TABLES = tuple(
 )
 """`holds` and the sets made here count tables by their place in this tuple."""
 
+_ROLES = 58
+"""So many roles have a bit in 63; R4 has about as many parameters that refer to Patients, an archive far fewer."""
+
 _TOKEN, _DATE, _REFERENCE, _STRING, _URI, _NUMBER, _QUANTITY = range(len(VALUE_TABLES))
 
-RowSets = dict[int, set[ValueRow]]
+RowSets = defaultdict[int, set[ValueRow]]
+"""Rows by their table."""
 
 
 class ValueRows:
-    """Collects the value rows of one resource."""
+    """Makes the value rows of resources. This runs for every write: a number is looked up as rarely as can be."""
 
-    def __init__(self, connection: sqlite3.Connection, terms: WritableTerms, *, rid: int) -> None:
-        self._connection = connection
+    def __init__(self, terms: WritableTerms) -> None:
         self._terms = terms
-        self._rid = rid
-        self.sets: RowSets = {}
 
-    def add_all(self, entries: IndexEntries) -> None:
-        """The rows of every parameter but the hot ones."""
+    def of(self, connection: sqlite3.Connection, entries: IndexEntries, *, rid: int, people: dict[str, int]) -> RowSets:
+        """The rows of every parameter but the hot ones; Patients referred to join `people`, with the roles' bits."""
+        number = self._terms.number
+        sets: RowSets = defaultdict(set)
         for parameter, values in entries.values.items():
-            if parameter in HOT:
+            if parameter in HOT or not values:
                 continue
+            tokens = number(connection, parameter, kind="token") if isinstance(values[0], TokenValue) else UNKNOWN
             for value in values:
-                self._add_value(parameter, value)
+                if isinstance(value, TokenValue) and tokens != UNKNOWN:
+                    system = NO_SYSTEM if value.system is None else number(connection, value.system, kind=SYSTEM)
+                    sets[_TOKEN].add((tokens, value.code or "", rid, system, value.group))
+                    continue
+                self._add(connection, parameter, value, rid=rid, sets=sets)
+                if isinstance(value, ReferenceValue) and value.key is not None and value.key.type == "Patient":
+                    role = role_bit(self._terms.rank(connection, parameter, kind=ROLE))
+                    people[value.key.id] = people.get(value.key.id, 0) | role
             if len(values) > 1 and isinstance(values[0], DateValue):
-                self._note_several(parameter)
+                for kind in (NARROW, WIDE):
+                    self._terms.several(connection, number(connection, parameter, kind=kind))
+        return sets
 
-    def _add_value(self, parameter: str, value: SearchValue) -> None:
-        rid, group = self._rid, value.group
+    def _add(
+        self, connection: sqlite3.Connection, parameter: str, value: SearchValue, *, rid: int, sets: RowSets
+    ) -> None:
+        group = value.group
+
+        def number(text: str, kind: str) -> int:
+            return self._terms.number(connection, text, kind=kind)
+
+        def system(text: str | None) -> int:
+            return NO_SYSTEM if text is None else number(text, SYSTEM)
+
         match value:
-            case TokenValue(system, code):
-                self._add(_TOKEN, (self._number(parameter, "token"), code or "", rid, self._system(system), group))
+            case TokenValue(named, code):
+                sets[_TOKEN].add((number(parameter, "token"), code or "", rid, system(named), group))
             case DateValue(lo, hi):
-                self._add(_DATE, (self._number(parameter, date_kind(value)), lo, hi, rid, group))
-            case ReferenceValue():
+                sets[_DATE].add((number(parameter, date_kind(value)), lo, hi, rid, group))
+            case ReferenceValue(identifier=identifier):
                 target, version = _target_of(value)
-                self._add(_REFERENCE, (self._number(parameter, "reference"), target, rid, version, group))
-                if (identifier := value.identifier) is not None:
-                    param, named = self._number(parameter + IDENTIFIER, "token"), self._system(identifier.system)
-                    self._add(_TOKEN, (param, identifier.code or "", rid, named, group))
+                sets[_REFERENCE].add((number(parameter, "reference"), target, rid, version, group))
+                if identifier is not None:
+                    param, code = number(parameter + IDENTIFIER, "token"), identifier.code or ""
+                    sets[_TOKEN].add((param, code, rid, system(identifier.system), group))
             case StringValue(plain, exact):
-                self._add(_STRING, (self._number(parameter, "string"), plain, rid, exact, group))
+                sets[_STRING].add((number(parameter, "string"), plain, rid, exact, group))
             case UriValue(uri):
-                self._add(_URI, (self._number(parameter, "uri"), uri, rid, group))
-            case NumberValue(lo, hi):
-                self._add(_NUMBER, (self._number(parameter, "number"), lo, hi, rid, group))
-            case QuantityValue(lo, hi, system, code, unit):
-                param = self._number(parameter, "quantity")
-                self._add(_QUANTITY, (param, lo, hi, rid, self._system(system), code or "", unit or "", group))
+                sets[_URI].add((number(parameter, "uri"), uri, rid, group))
+            case NumberValue(low, high):
+                sets[_NUMBER].add((number(parameter, "number"), low, high, rid, group))
+            case QuantityValue(low, high, named, code, unit):
+                param = number(parameter, "quantity")
+                sets[_QUANTITY].add((param, low, high, rid, system(named), code or "", unit or "", group))
             case _:
                 assert_never(value)
 
-    def _note_several(self, parameter: str) -> None:
-        for kind in (NARROW, WIDE):
-            self._terms.several(self._connection, self._number(parameter, kind))
 
-    def _add(self, table: int, row: ValueRow) -> None:
-        rows = self.sets.get(table)
-        if rows is None:
-            rows = self.sets[table] = set()
-        rows.add(row)
-
-    def _number(self, parameter: str, kind: str) -> int:
-        return self._terms.number(self._connection, parameter, kind=kind)
-
-    def _system(self, text: str | None) -> int:
-        return NO_SYSTEM if text is None else self._terms.number(self._connection, text, kind=SYSTEM)
+def role_bit(rank: int) -> int:
+    """The bit of `PatientRow.how` for a parameter that refers to the Patient; 0 for ranks that have none."""
+    return SOLE << rank if 0 < rank <= _ROLES else 0
 
 
 def date_kind(value: DateValue) -> str:

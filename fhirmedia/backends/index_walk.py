@@ -103,7 +103,7 @@ class Walker:
         row, streams = EVERYTHING.row, self._streams(query, sort[0])
         if streams is None:
             present = every((condition, negated(unsorted(self._compiler, sort[0].parameter, row))))
-            return [sorted_rows(self._compiler, EVERYTHING.source, present, row=row, sort=sort, after=after)]
+            return [sorted_rows(self._compiler, EVERYTHING, present, sort=sort, after=after)]
         walks = [self._walk(stream, condition, sort, after) for stream in streams]
         if len(walks) < 2:
             return walks

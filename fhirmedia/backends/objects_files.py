@@ -2,11 +2,13 @@
 
 import asyncio
 import errno
+import fcntl
 import hashlib
 import os
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
@@ -91,11 +93,27 @@ class FileObjectStore:
         """Let the threads finish."""
         self._threads.shutdown(wait=True)
 
-    def abandon_incoming(self, *, older_than_s: float, now_s: float) -> int:
-        """Remove temporary files a crash left behind; returns how many."""
+    def shelves(self) -> Sequence[str]:
+        return sorted(path.name for path in self._objects.iterdir())
+
+    def on_shelf(self, shelf: str) -> Sequence[Digest]:
+        return [Digest("sha256:" + path.name) for path in (self._objects / shelf).glob("??/" + "?" * 64)]
+
+    def remove_older(self, digest: Digest, *, before: int) -> bool:
+        path = self._path(digest)
+        try:
+            with _held(path.parent, fcntl.LOCK_EX):
+                if _touched_at(path) >= before:
+                    return False
+                path.unlink()
+        except FileNotFoundError:
+            pass
+        return True
+
+    def abandon_incoming(self, *, before: int) -> int:
         removed = 0
         for path in self._incoming.iterdir():
-            if now_s - path.stat().st_mtime > older_than_s:
+            if _touched_at(path) < before:
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed
@@ -113,7 +131,10 @@ class FileObjectStore:
             sync_folder(target.parent.parent)
             sync_folder(self._objects)
             self._known_folders.add(target.parent)
-        os.rename(receiving.path, target)
+        # The same bytes are replaced, too: a new name makes them young, so that nobody takes them for leftovers before
+        # their record is written; the lock keeps away whoever has just found the old ones.
+        with _held(target.parent, fcntl.LOCK_SH):
+            os.rename(receiving.path, target)
         sync_folder(target.parent)
         return blob
 
@@ -174,6 +195,23 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _held(path: Path, how: int) -> Iterator[None]:
+    """Hold a lock on a folder, among all processes."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _touched_at(path: Path) -> int:
+    """When a file was last written or given its name, in milliseconds; the later of both."""
+    state = path.stat()
+    return max(state.st_mtime_ns, state.st_ctime_ns) // 1_000_000
 
 
 async def _in_runs(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

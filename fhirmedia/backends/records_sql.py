@@ -12,16 +12,17 @@ from sqlalchemy import bindparam, select
 
 from fhirmedia.backends.facts_codec import decode_facts
 from fhirmedia.backends.group_commit import GroupCommit
-from fhirmedia.backends.records_transaction import SqliteRecordTransaction, TransactionParts, content_of
+from fhirmedia.backends.maintenance_sql import UNCLAIMED, SqliteUpkeepTransaction
+from fhirmedia.backends.records_transaction import TransactionParts, content_of
 from fhirmedia.backends.sqlite import disk_failed, failure_of, open_reader, open_writer
 from fhirmedia.backends.statements import sqlite_text
 from fhirmedia.backends.tables import BinaryContent, BinaryReferrer, Blob, RecordVersion, table_of
 from fhirmedia.core.clock import Clock
 from fhirmedia.core.records import Key, Record
-from fhirmedia.ports.records import Content, RecordTransaction
+from fhirmedia.ports.records import Content
 
 T = TypeVar("T")
-Work = Callable[[RecordTransaction], Any]
+Work = Callable[[SqliteUpkeepTransaction], Any]
 
 _version = table_of(RecordVersion)
 _columns = (
@@ -104,7 +105,10 @@ class SqliteRecordStore:
     async def referrers(self, binary_id: str) -> Sequence[Record]:
         return [record_of(row) for row in self._reader.execute(REFERRERS, {"binary_id": binary_id})]
 
-    async def write(self, work: Callable[[RecordTransaction], T]) -> T:
+    async def unclaimed(self, *, before: int, after: str, limit: int) -> Sequence[str]:
+        return [binary_id for (binary_id,) in self._reader.execute(UNCLAIMED, (before, after, limit))]
+
+    async def write(self, work: Callable[[SqliteUpkeepTransaction], T]) -> T:
         result: T = await self._commits.submit(work)
         return result
 
@@ -130,7 +134,7 @@ class SqliteRecordStore:
 
     def _run_group(self, group: Sequence[Work]) -> Sequence[Any]:
         self._writer.execute("BEGIN IMMEDIATE")
-        transaction = SqliteRecordTransaction(self._writer, self._parts, now=self._clock())
+        transaction = SqliteUpkeepTransaction(self._writer, self._parts, now=self._clock())
         outcomes = [self._run(work, transaction) for work in group]
         if all(isinstance(outcome, BaseException) for outcome in outcomes):
             self._writer.execute("ROLLBACK")
@@ -139,7 +143,7 @@ class SqliteRecordStore:
         self._checkpoints.committed()
         return outcomes
 
-    def _run(self, work: Work, transaction: SqliteRecordTransaction) -> Any:
+    def _run(self, work: Work, transaction: SqliteUpkeepTransaction) -> Any:
         self._writer.execute("SAVEPOINT work")
         try:
             outcome = work(transaction)

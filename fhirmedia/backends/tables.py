@@ -62,7 +62,11 @@ class BinaryReferrer(SQLModel, table=True):
 
 
 class UnclaimedBinary(SQLModel, table=True):
-    """Uploads that no record refers to yet; the sweeper looks here and nowhere else."""
+    """Binaries that no record ever referred to; the sweeper looks here and nowhere else.
+
+    `uploaded_at` is the time of the newest version, also where that marks a deletion: what the Binary stood for stays
+    until the sweeper releases it.
+    """
 
     __tablename__ = "unclaimed_binary"
 

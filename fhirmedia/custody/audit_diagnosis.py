@@ -26,7 +26,8 @@ class Breach:
 def diagnose(log: ChainedLog, row: ChainedRow, *, expected: int, previous: bytes, trusted: bool, end: int) -> Breach:
     """Name the breach that shows at `row`, which should be the authentic row `expected` after hash `previous`.
 
-    `trusted`: a checkpoint vouches for the row before; `end`: the highest sequence any checkpoint names.
+    `trusted`: a checkpoint vouches for the row before, or there is none; `end`: the highest sequence any checkpoint
+    names.
     """
     if row.sequence != expected:
         return Breach(log.log_id, expected, "removed", f"the next row is {row.sequence}")
@@ -35,7 +36,7 @@ def diagnose(log: ChainedLog, row: ChainedRow, *, expected: int, previous: bytes
     last = expected
     for other in log.rows():
         last = other.sequence
-        if last != expected and _belongs(log.log_id, row, other, previous=previous):
+        if _belongs(log.log_id, row, other, previous=previous):
             return Breach(log.log_id, expected, "reordered", f"what belongs here stands in row {last}")
     was = _number(log.log_id, row, range(1, max(last, end) + _BEYOND))
     if was is None:
@@ -58,7 +59,7 @@ def _unlinked(log: ChainedLog, row: ChainedRow, *, trusted: bool) -> Breach:
     """The row is sound by itself but follows another hash: it, or the row before, was written anew."""
     following = next(iter(log.rows(after=row.sequence)), None)
     is_original = following is None or following.previous == row.hash
-    if is_original and not trusted and row.sequence > 1:
+    if is_original and not trusted:
         return Breach(log.log_id, row.sequence - 1, "edited", "the next row follows another hash")
     return Breach(log.log_id, row.sequence, "edited", "the row does not follow the one before it")
 

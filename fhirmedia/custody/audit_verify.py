@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fhirmedia.core.audit_chain import GENESIS, ChainedRow, chain_hash
+from fhirmedia.core.audit_chain import GENESIS, chain_hash
 from fhirmedia.custody.audit_diagnosis import Breach, contradicted, diagnose
 from fhirmedia.custody.checkpoints import FIRST, Checkpoint, line_sha256, parse_checkpoint
 from fhirmedia.ports.disclosures import ChainedLog
@@ -80,10 +80,10 @@ def _walk(log: ChainedLog, marks: Mapping[int, bytes]) -> tuple[LogState, Breach
         expected = sequence + 1
         number, follows, stated, disclosure, raw_query = row
         if number != expected or follows != previous or chain_hash(log_id, number, follows, disclosure) != stated:
-            trusted = sequence > 0 and sequence == attested
+            trusted = sequence == attested
             breach = diagnose(log, row, expected=expected, previous=previous, trusted=trusted, end=end)
             break
-        if raw_query is not None and not _named(row):
+        if raw_query is not None and hashlib.sha256(raw_query).hexdigest().encode() not in disclosure:
             breach = Breach(log_id, number, "edited", "the raw query beside the row is not the one it names")
             break
         if number in marks:
@@ -95,10 +95,6 @@ def _walk(log: ChainedLog, marks: Mapping[int, bytes]) -> tuple[LogState, Breach
     if breach is None and end > sequence:
         breach = Breach(log_id, sequence + 1, "truncated", f"a checkpoint vouches for rows up to {end}")
     return LogState(log_id, sequence, attested), breach
-
-
-def _named(row: ChainedRow) -> bool:
-    return row.raw_query is not None and hashlib.sha256(row.raw_query).hexdigest().encode() in row.disclosure
 
 
 def _genuine_checkpoints(lines: Sequence[bytes], genuine: Genuine, breaches: list[Breach]) -> Iterator[Checkpoint]:

@@ -44,6 +44,7 @@ class Binaries:
             raise Failure(Category.CONFLICT, "The id is taken.")
         if proposal.method == "update":
             if old is None and may_create_under(caller, key.id):
+                grant.require("create", BINARY)
                 expect(proposal, None)
             elif old is None or not visible:
                 raise Failure(Category.NOT_ALLOWED, "There is no such resource, and this client may not choose its id.")

@@ -1,9 +1,9 @@
 """The Custodian: the only holder of the stores, and the only maker of Sessions."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import TracebackType
 
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import Grant
@@ -44,23 +44,20 @@ class Custodian:
         self._clock = clock
         self._grant = lru_cache(maxsize=4096)(lambda caller: grant_for(caller, registry))
 
-    @asynccontextmanager
-    async def session(self, caller: Caller, interaction: str, *, note: RequestNote) -> AsyncIterator[Session]:
-        """One unit of work. When the block ends, what it touched is durable in the audit, or Failure is raised.
+    def session(self, caller: Caller, interaction: str, *, note: RequestNote) -> "Opening":
+        """One unit of work: `async with custodian.session(…) as session`.
 
-        A Failure or crash inside the block is audited too, with its outcome, and then goes on to the caller.
+        When the block ends, what it touched is durable in the audit, or Failure is raised. A Failure or crash inside
+        the block is audited too, with its outcome, and then goes on to the caller.
         """
-        session = Session(self._stores, caller, self._grant(caller), interaction, note, self._intake, self._clock)
-        try:
-            await self._confirm_patient(caller)
-            yield session
-        except Failure as failure:
-            await session.refused(failure)
-            raise
-        except Exception:
-            await session.refused(None)
-            raise
-        await session.disclosed()
+        return Opening(self._session(caller, interaction, note), caller, self._stores.records)
+
+    async def refused(self, caller: Caller, interaction: str, error: Exception, *, note: RequestNote) -> None:
+        """Audit a refusal (or crash) of a known Caller that came outside a Session; nothing if a Session has done so.
+
+        Raises Failure UNAVAILABLE or DISK_FULL if it cannot be made durable.
+        """
+        await _record(self._session(caller, interaction, note), error)
 
     def grant(self, caller: Caller) -> Grant:
         """What the caller may touch, for decisions that come before a Session (may this body be read at all?)."""
@@ -86,16 +83,49 @@ class Custodian:
         )
         await self._stores.disclosures.append(refused.encode())
 
+    def _session(self, caller: Caller, interaction: str, note: RequestNote) -> Session:
+        return Session(self._stores, caller, self._grant(caller), interaction, note, self._intake, self._clock)
+
     async def close(self) -> None:
         """Finish what is queued."""
         await self._stores.records.close()
         await self._stores.disclosures.close()
 
-    async def _confirm_patient(self, caller: Caller) -> None:
-        if caller.patient is None:
-            return
-        record = (await self._stores.records.read((Key("Patient", caller.patient),)))[
-            0
-        ]  # type-name: the launch patient
+
+class Opening:
+    """The context of one Session; a class of its own because it stands around every request."""
+
+    def __init__(self, session: Session, caller: Caller, records: RecordStore) -> None:
+        self._session = session
+        self._caller = caller
+        self._records = records
+
+    async def __aenter__(self) -> Session:
+        if self._caller.patient is not None:
+            await self._confirm_patient(self._caller.patient)
+        return self._session
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            await self._session.disclosed()
+        elif isinstance(error, Exception):
+            await _record(self._session, error)
+
+    async def _confirm_patient(self, patient: str) -> None:
+        record = (await self._records.read((Key("Patient", patient),)))[0]  # type-name: the launch patient
         if record is None or record.deleted:
-            raise Failure(Category.UNAUTHENTICATED, "The token names a patient this server does not hold.")
+            failure = Failure(Category.UNAUTHENTICATED, "The token names a patient this server does not hold.")
+            await _record(self._session, failure)
+            raise failure
+
+
+_RECORDED = "its disclosure is durable"
+
+
+async def _record(session: Session, error: Exception) -> None:
+    """Make a refusal durable, once."""
+    if _RECORDED not in getattr(error, "__notes__", ()):
+        await session.refused(error if isinstance(error, Failure) else None)
+        error.add_note(_RECORDED)

@@ -17,7 +17,7 @@ from fhirmedia.custody.claims import Claims
 from fhirmedia.custody.proposal import Proposal, expect, may_create_under
 from fhirmedia.ports.records import Content, Draft, RecordTransaction
 from fhirmedia.r4.codec import prepare
-from fhirmedia.r4.extract import Extractor
+from fhirmedia.r4.extract import PATIENT, Extractor
 from fhirmedia.r4.facts import access_references, department_tag, facts_of
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.json_types import JsonArray, JsonObject
@@ -128,14 +128,14 @@ class Intake:
 
     def _delete(self, transaction: RecordTransaction, grant: Grant, proposal: Proposal, old: Record | None) -> Record:
         key = proposal.key
-        if old is None or not grant.admits("read", key, old.facts):
+        if old is None or not _known(grant, "delete", old):
             raise Failure(Category.NOT_FOUND, "There is no such resource.")
         expect(proposal, old)
         if not grant.admits("delete", key, old.facts):
             raise Failure(Category.FORBIDDEN, "The resource may be read but not deleted.")
         if old.deleted:
             return old
-        if old.facts.patients == (key.id,) and transaction.has_dependents(key.id):
+        if key.type == PATIENT and transaction.has_dependents(key.id):
             raise Failure(Category.CONFLICT, "Other resources are about this patient; they have to go first.")
         return transaction.put(Draft(key, "delete", None, old.facts, None))
 
@@ -146,12 +146,17 @@ def _update_action(caller: Caller, grant: Grant, proposal: Proposal, old: Record
     if old is None and may_create_under(caller, key.id):
         expect(proposal, None)
         return "create"
-    if old is None or not grant.admits("read", key, old.facts):
+    if old is None or not _known(grant, "update", old):
         raise Failure(Category.NOT_ALLOWED, "There is no such resource, and this client may not choose its id.")
     expect(proposal, old)
     if not grant.admits("update", key, old.facts):
         raise Failure(Category.FORBIDDEN, "The resource may be read but not changed.")
     return "update"
+
+
+def _known(grant: Grant, action: Action, record: Record) -> bool:
+    """Whether the Caller may learn that the record is there: it may read it, or do to it what it came for."""
+    return grant.admits("read", record.key, record.facts) or grant.admits(action, record.key, record.facts)
 
 
 def _own(caller: Caller, target: Key) -> bool:

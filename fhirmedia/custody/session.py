@@ -34,11 +34,13 @@ _OUTCOMES: dict[Category, Outcome] = {
 
 @dataclass(frozen=True, slots=True)
 class RequestNote:
-    """What audit keeps of the request itself: its id, where it came from, and the raw query if there is one."""
+    """What audit keeps of the request itself: its id, where it came from, the raw query and what it is about."""
 
     request_id: str
     address: str | None = None
     raw_query: bytes = b""
+    about: Key | None = None
+    """The resource its address names; a refusal names it, whatever became of it."""
 
 
 class Session:
@@ -86,15 +88,19 @@ class Session:
         self._touch(record, "opened")
         return record
 
-    async def history(self, key: Key, *, before: int, limit: int) -> tuple[Sequence[Record], int]:
-        """Visible versions below `before`, newest first, and how many are visible in all. Raises NOT_FOUND."""
+    async def history(self, key: Key, *, before: int, limit: int) -> Found:
+        """Visible versions below `before`, newest first, with the total of visible ones; the bookmark is a version.
+
+        Raises Failure NOT_FOUND.
+        """
         await self._visible(key)
         versions = await self._stores.records.history(key, before=2**62, limit=2**31)
         admitted = [record for record in versions if self._grant.admits("read", key, record.facts)]
-        page = [record for record in admitted if record.version < before][:limit]
+        below = [record for record in admitted if record.version < before]
+        page = below[:limit]
         for record in page:
             self._touch(record, "opened")
-        return page, len(admitted)
+        return Found(page, len(admitted), [page[-1].version] if len(below) > len(page) > 0 else None)
 
     async def search(self, query: Query, *, types: Sequence[str], walk: Walk) -> Found:
         """Records of one page, and where it ended. Raises Failure FORBIDDEN, TOO_COSTLY."""
@@ -138,9 +144,10 @@ class Session:
         return blob.size
 
     async def content(self, key: Key, *, depth: Depth) -> ContentTicket:
-        """Permission to stream what a Binary stands for. Raises Failure NOT_FOUND, GONE."""
+        """Permission to stream what a Binary stands for. Raises Failure FORBIDDEN, NOT_FOUND, GONE."""
+        self._grant.require("read", key.type)
         record = (await self._stores.records.read((key,)))[0]
-        owner = None if record is None else await self._referrer(record)
+        owner = await self._vouching(key, record)
         if record is None or owner is None:
             raise self._refuse(key)
         if record.deleted:
@@ -169,6 +176,9 @@ class Session:
     async def refused(self, failure: Failure | None) -> None:
         """Make a refusal (None: a crash) durable, with what was attempted; called by the Custodian."""
         attempted = tuple(Touch(touch.key, touch.version, "refused", ()) for touch in self._touched)
+        about = self._note.about
+        if about is not None and about not in (touch.key for touch in attempted):
+            attempted = (Touch(about, None, "refused", ()), *attempted)
         if failure is None:
             await self._append(self._disclosure("12", attempted, issue="exception"))
         else:
@@ -183,16 +193,21 @@ class Session:
             raise self._refuse(key)
         return record
 
-    async def _referrer(self, binary: Record) -> Record | None:
-        referrers = await self._stores.records.referrers(binary.key.id)
+    async def _vouching(self, key: Key, binary: Record | None) -> Record | None:
+        """The record through which a Binary may be read, or the Binary itself for its uploader; None for nobody.
+
+        It is asked for absent Binaries as for hidden ones, so that both take the same time.
+        """
+        referrers = await self._stores.records.referrers(key.id)
         for referrer in referrers:
             if not self._grant.admits("read", referrer.key, referrer.facts):
                 continue
             newest = (await self._stores.records.read((referrer.key,)))[0]
             if newest is not None and not newest.deleted and self._grant.admits("read", newest.key, newest.facts):
                 return referrer
-        unclaimed = not referrers and binary.facts.owner == self._caller.owner
-        return binary if unclaimed else None
+        if binary is None or referrers or binary.facts.owner != self._caller.owner:
+            return None
+        return binary
 
     def _touch(self, record: Record, depth: Depth) -> None:
         self._touched.append(Touch(record.key, record.version, depth, record.facts.patients))

@@ -93,17 +93,20 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """One patient's way through one course: the finding it is about and the patient's skin."""
+    """One patient's way through one course: the finding (seed, skin tone) and the scene that shows it.
+
+    A course without photographs has no scene; its finding's seed still makes it this patient's own.
+    """
 
     rng: Random
-    tone: int
-    scene: SceneName
+    scene: SceneName | None
     finding: tuple[int, int]
     course: Course
     chart: Chart
 
     def scene_at(self, stage: float, *, name: SceneName | None = None) -> Scene:
         name = name or self.scene
+        assert name is not None
         seed, tone = self.finding
         return Scene(name, seed, tone, STOCK[name].nearest(stage))
 
@@ -194,15 +197,15 @@ def _gait(walk: Walk, visit: Visit, passed: float) -> None:
 
 BURN_SITES = ("14975008", "85562004", "30021000", "76752008")
 SKIN_SITES = ("77568009", "30021000", "14975008", "40983000", "68367000", "22943007", "16982005", "89545001")
-COURSES: dict[Complaint, tuple[SceneName, Course]] = {
+COURSES: dict[Complaint, tuple[SceneName | None, Course]] = {
     "bowel": ("bowel", Course(("endo",), ("71854001",), (1, 3), (80, 200), _bowel)),
     "burn": ("burn", Course(("burn", "plastic"), BURN_SITES, (3, 6), (3, 20), _surface)),
     "ear": ("ear-drum", Course(("ent", "paed"), ("117590005",), (1, 3), (30, 90), _single)),
     "eye": ("eye", Course(("ophth",), ("81745001",), (2, 3), (7, 30), _single)),
     "fundus": ("fundus", Course(("ophth",), ("5665001",), (2, 6), (300, 420), _pair)),
-    "gait": ("bowel", Course(("neuro",), ("61685007",), (2, 3), (30, 60), _gait)),
+    "gait": (None, Course(("neuro",), ("61685007",), (2, 3), (30, 60), _gait)),
     "hand": ("hand", Course(("emerg", "ortho"), ("85562004",), (2, 3), (7, 30), _single)),
-    "heart": ("bowel", Course(("cardio",), ("80891009",), (2, 4), (150, 380), _heart)),
+    "heart": (None, Course(("cardio",), ("80891009",), (2, 4), (150, 380), _heart)),
     "lesion": ("lesion", Course(("derm", "plastic"), SKIN_SITES, (1, 4), (60, 200), _lesion)),
     "rash": ("rash", Course(("derm",), SKIN_SITES, (2, 4), (25, 80), _surface)),
     "ulcer": ("ulcer", Course(("wound", "derm"), ("30021000", "56459004"), (2, 7), (7, 21), _surface)),

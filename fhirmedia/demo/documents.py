@@ -4,13 +4,13 @@ import io
 from functools import lru_cache
 from pathlib import Path
 
-import reportlab  # type: ignore[import-untyped]  # ships no types
-from reportlab.lib.colors import HexColor  # type: ignore[import-untyped]
-from reportlab.lib.pagesizes import A4  # type: ignore[import-untyped]
-from reportlab.lib.utils import simpleSplit  # type: ignore[import-untyped]
-from reportlab.pdfbase import pdfmetrics  # type: ignore[import-untyped]
-from reportlab.pdfbase.ttfonts import TTFont  # type: ignore[import-untyped]
-from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
+import reportlab  # type: ignore[import-untyped]  # because it ships no types
+from reportlab.lib.colors import HexColor  # type: ignore[import-untyped]  # because it ships no types
+from reportlab.lib.pagesizes import A4  # type: ignore[import-untyped]  # because it ships no types
+from reportlab.lib.utils import simpleSplit  # type: ignore[import-untyped]  # because it ships no types
+from reportlab.pdfbase import pdfmetrics  # type: ignore[import-untyped]  # because it ships no types
+from reportlab.pdfbase.ttfonts import TTFont  # type: ignore[import-untyped]  # because it ships no types
+from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]  # because it ships no types
 
 from fhirmedia.demo.works import Letter
 
@@ -33,10 +33,11 @@ def letter(work: Letter) -> bytes:
             _foot(page, work, regular)
             page.showPage()
             y = height - 80
-        page.setFillColor(ACCENT)
-        page.setFont(bold, 11.5)
-        page.drawString(MARGIN, y, heading)
-        y -= 17
+        if heading:
+            page.setFillColor(ACCENT)
+            page.setFont(bold, 11.5)
+            page.drawString(MARGIN, y, heading)
+            y -= 17
         page.setFillColor(INK)
         page.setFont(regular, 10.5)
         for line in lines:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from random import Random
 
-from fhirmedia.demo.chart import Chart
+from fhirmedia.demo.chart import Chart, Visit
 from fhirmedia.demo.courses import COURSES, HOME_PHONE, STOCK, Walk, region, workday
 from fhirmedia.demo.dicom_files import studies
 from fhirmedia.demo.identities import Identity, people
@@ -25,7 +25,7 @@ from fhirmedia.demo.words import Complaint
 from fhirmedia.demo.works import Photograph, Scene
 from fhirmedia.r4.json_types import JsonObject
 
-PATIENTS = 220
+PATIENTS = 240
 YEARS = 10
 UNTIL = date(2026, 10, 31)
 
@@ -110,7 +110,7 @@ def _complaints(rng: Random, person: Identity, until: date) -> list[Complaint]:
         "gait": 0.6 if age > 45 else 0.1,
         "ultrasound": 3 if not person.male and 18 < age < 60 else 0,
     }
-    count = min(int(rng.paretovariate(2.4)), 6)
+    count = min(int(rng.paretovariate(3.4)), 6)
     return rng.choices(list(weights), list(weights.values()), k=count)
 
 
@@ -126,7 +126,8 @@ def _course(chart: Chart, rng: Random, today: datetime, complaint: Complaint, st
         visits, gaps, latest = 1, [], today - timedelta(days=10)
     at = earliest + timedelta(days=rng.randint(0, max((latest - earliest).days, 0)))
     tone = _tone(chart)
-    walk = Walk(rng, tone, scene, STOCK[scene].pick(rng, tone), course, chart)
+    finding = STOCK[scene].pick(rng, tone) if scene is not None else (rng.randrange(20), tone)
+    walk = Walk(rng, scene, finding, course, chart)
     where = region(rng, course.sites)
     for number in range(visits):
         if number:
@@ -135,18 +136,17 @@ def _course(chart: Chart, rng: Random, today: datetime, complaint: Complaint, st
         if number == 0 and rng.random() < 0.6:
             visit.letter("57133-1")
         course.write(walk, visit, number / (visits - 1) if visits > 1 else 0.0)
-        if number == visits - 1 and rng.random() < 0.75:
-            visit.letter("11488-4" if unit.code not in ("burn", "emerg") else "18842-5")
-    if complaint == "lesion" and rng.random() < 0.25:
-        _sent_in(walk, unit, today, staff, where_at=at)
+        if number == visits - 1:
+            if rng.random() < 0.75:
+                visit.letter("11488-4" if unit.code not in ("burn", "emerg") else "18842-5")
+            if complaint == "lesion" and rng.random() < 0.25:
+                _sent_in(walk, visit, min(at + timedelta(days=rng.randint(20, 60)), today - timedelta(days=1)))
 
 
-def _sent_in(walk: Walk, unit: Unit, today: datetime, staff: Staff, *, where_at: datetime) -> None:
-    """The patient photographs the place at home some weeks later and sends it in."""
-    at = min(where_at + timedelta(days=walk.rng.randint(20, 60)), today - timedelta(days=1)).replace(hour=19, minute=12)
-    visit = walk.chart.visit(
-        unit, at, complaint="lesion", region=region(walk.rng, walk.course.sites), seen_by=staff[unit.id]
-    )
+def _sent_in(walk: Walk, last: Visit, at: datetime) -> None:
+    """The patient photographs the same place at home and sends the picture in."""
+    evening = at.replace(hour=19, minute=12)
+    visit = walk.chart.visit(last.unit, evening, complaint="lesion", region=last.region, seen_by=last.seen_by)
     seed, tone = walk.finding
     visit.photograph(
         Photograph(Scene("lesion", seed, tone, 0.35), 2, turned=True),

@@ -62,7 +62,8 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One document, all of it text in the language of the unit; `sections` are (heading, paragraph).
+    """One document, all of it text in the language of the unit; `sections` are (heading, paragraph), the
+    heading perhaps empty.
 
     `synthetic` is the sentence at the foot that says that no living person is meant.
     """

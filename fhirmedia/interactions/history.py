@@ -23,13 +23,15 @@ async def history(archive: Archive, asker: Asker, key: Key, parameters: list[tup
             raise Failure(Category.INVALID, "The cursor belongs to another request.", code="value")
         before, count = content["before"], content["count"]
     async with archive.custodian.session(caller, "history-instance", note=asker.note) as session:
-        records, total = await session.history(key, before=before, limit=count)
+        found = await session.history(key, before=before, limit=count)
     path = f"{archive.base_url}/{key}/_history"
     links = [("self", f"{path}?{encode_query((('_count', str(count)),))}")]
-    if records and records[-1].version > 1 and len(records) == count:
-        following = {"history": str(key), "before": records[-1].version, "count": count}
+    if found.after is not None:
+        following = {"history": str(key), "before": found.after[0], "count": count}
         links.append(("next", f"{path}?_cursor={seal.seal(caller, following)}"))
-    return history_bundle(records, base_url=archive.base_url, links=links, total=total, now=archive.clock())
+    return history_bundle(
+        found.records, base_url=archive.base_url, links=links, total=found.total or 0, now=archive.clock()
+    )
 
 
 def _count(parameters: list[tuple[str, str]]) -> int:

@@ -41,7 +41,8 @@ async def search(archive: Archive, asker: Asker, where: Where, parameters: Param
     asked, now, after = _resume(archive, asker, where, parameters)
     context = SearchContext(archive.registry, archive.base_url, archive.zone, now)
     parsed = parse_search(asked, context=context, type=where.type, compartment=where.compartment, lenient=lenient)
-    async with archive.custodian.session(asker.caller, "search-type", note=asker.note) as session:
+    interaction = "search-type" if where.path else "search-system"
+    async with archive.custodian.session(asker.caller, interaction, note=asker.note) as session:
         walk = Walk(_count(parsed), parsed.sort, after, _total(parsed, first=after is None))
         found = await session.search(parsed.query, types=parsed.types, walk=walk)
     return _bundle(archive, asker, where, parsed, found=found, now=now)

@@ -181,7 +181,7 @@ def load_private_pem(pem: bytes) -> SigningKey:
         algorithm = "ES256" if private.curve.name == "secp256r1" else "ES384"
     else:
         raise Failure(Category.INVALID, "The private key is neither EC P-256, P-384 nor RSA of 2048 bits or more.")
-    members = {name: value for name, value in jwk.construct(pem, algorithm).to_dict().items() if name != "alg"}
+    members = jwk.construct(pem, algorithm).to_dict()
     return SigningKey(thumbprint(members), algorithm, members)
 
 

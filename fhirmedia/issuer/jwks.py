@@ -101,8 +101,7 @@ def check_uri(uri: str) -> bool:
     except ValueError:
         return False
     secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-    plain = uri.isascii() and uri.isprintable() and " " not in uri
-    return secure and plain and bool(parts.hostname) and parts.username is None and not parts.fragment
+    return secure and bool(parts.hostname) and parts.username is None and not parts.fragment
 
 
 def fetch(uri: str) -> bytes:

@@ -3,12 +3,16 @@
 Decimals are written with the digits they were read with (`1.00` stays `1.00`; `1e2` is written `1E+2`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
 from fhirmedia.core.clock import instant
 from fhirmedia.r4.json_types import Json, JsonObject
+
+T = TypeVar("T")
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -18,6 +22,11 @@ _SET_BY_SERVER = frozenset(("versionId", "lastUpdated", "_versionId", "_lastUpda
 def dump(value: Json) -> bytes:
     """UTF-8 JSON without white space, members in their order."""
     return _encode(value)
+
+
+def decoder(kind: type[T]) -> Callable[[bytes], T]:
+    """A reader of JSON we wrote ourselves into a dataclass of this kind; it raises ValueError for anything else."""
+    return msgspec.json.Decoder(kind).decode
 
 
 def indent(body: bytes) -> bytes:

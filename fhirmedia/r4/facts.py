@@ -101,15 +101,19 @@ def access_references(resource: JsonObject, *, registry: Registry, base_url: str
 def _unit_of(
     resource: JsonObject, served: ServedType, *, registry: Registry, base_url: str, lookup: Lookup
 ) -> str | None:
-    """The id of the Organization that owns a record: as it says itself, else as its Encounter does."""
-    if served.directory:
-        return None
+    """The id of the Organization that owns a record: as it says itself, else as its Encounter does.
+
+    An Encounter of somebody else says nothing, so that naming it tells nothing about it.
+    """
     for _, key in _owners(resource, served, table=registry.table, base_url=base_url):
         return key.id
     provider = registry.types.get(_ENCOUNTER)
     for encounter in _encounters(served, resource, base_url=base_url):
         body = lookup(encounter)
-        if body is not None and provider is not None:
+        if body is None or provider is None:
+            continue
+        visitors, subjects = (_patients(each, registry, base_url=base_url) for each in (body, resource))
+        if visitors <= subjects and bool(visitors) == bool(subjects):
             for _, key in _owners(body, provider, table=registry.table, base_url=base_url):
                 return key.id
     return None
@@ -129,6 +133,13 @@ def _owners(resource: JsonObject, served: ServedType, *, table: FactTable, base_
         for key in _local_keys((branch,), resource, base_url=base_url):
             if key.type == _ORGANIZATION:
                 yield _path(branch), key
+
+
+def _patients(resource: JsonObject, registry: Registry, *, base_url: str) -> frozenset[Key]:
+    """The Patients in whose compartment a resource is."""
+    membership = registry.served(str(resource["resourceType"])).membership
+    branches = (branch for parameter in membership for branch in parameter.branches)
+    return frozenset(key for key in _local_keys(branches, resource, base_url=base_url) if key.type == PATIENT)
 
 
 def _encounters(served: ServedType, resource: JsonObject, *, base_url: str) -> list[Key]:

@@ -24,7 +24,7 @@ def json_response(
     """The body as FHIR JSON."""
     if b"_pretty=true" in request.scope["query_string"]:
         body = indent(body)
-    stated = {"Content-Type": f"{FHIR_JSON}; charset=utf-8", "Vary": _VARY, "Cache-Control": "private, no-store"}
+    stated = {"Content-Type": f"{FHIR_JSON}; charset=utf-8", "Vary": _VARY}
     stated |= headers or {}
     if len(body) >= COMPRESS_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
         body = gzip.compress(body, compresslevel=1)

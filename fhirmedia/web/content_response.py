@@ -43,7 +43,7 @@ async def resource_response(request: Request, ticket: ContentTicket) -> Response
     """The Binary as FHIR JSON: its stored body, with `data` encoded on the way."""
     body = ticket.record.body or b"{}"
     tag = f'"{sha256_hex(ticket.content.blob.digest)[:32]}-{ticket.record.version}-json"'
-    headers = {"ETag": tag, "Content-Type": FHIR_JSON, "Cache-Control": "private, no-store"}
+    headers = {"ETag": tag, "Content-Type": FHIR_JSON}
     if _has_it(request, tag):
         return Response(status_code=304, headers=headers)
     encoded = -(-ticket.size // 3) * 4
@@ -70,10 +70,8 @@ def _headers(ticket: ContentTicket) -> dict[str, str]:
         "Last-Modified": http_date(ticket.record.changed_at),
         "Accept-Ranges": "bytes",
         "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(digest)).decode()}:",
-        "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "Content-Disposition": shown,
-        "Cache-Control": "private, no-store",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
 

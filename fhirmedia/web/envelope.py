@@ -1,32 +1,29 @@
 """Around every request: its id, limits on what precedes the body, one log line, one count. Pure ASGI."""
 
-import json
-import os
-import sys
 import time
-from uuid import uuid4
+from random import getrandbits
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fhirmedia.core.clock import Clock, instant
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.web.errors import failure_response
 from fhirmedia.web.metrics import Metrics
+from fhirmedia.web.request_log import RequestLog, method_of, template_of
 
 HEADERS_MAX_BYTES = 64 * 1024
 URL_MAX_BYTES = 16 * 1024
 REQUEST_ID = b"x-request-id"
+_EVERYWHERE = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"private, no-store"))
 _ID_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._")
 
 
 class Envelope:
     """Wraps the application; what it refuses never reaches a route."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, *, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, log: RequestLog) -> None:
         self._app = app
         self._metrics = metrics
-        self._clock = clock
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,10 +38,7 @@ class Envelope:
             nonlocal status, sent, ended
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(raw=message["headers"])
-                headers["X-Request-Id"] = request_id
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                headers.setdefault("Cache-Control", "no-store")
+                message["headers"] = [*message["headers"], (REQUEST_ID, request_id.encode()), *_EVERYWHERE]
             else:
                 sent += len(message.get("body", b""))
                 ended = not message.get("more_body", False)
@@ -61,9 +55,8 @@ class Envelope:
                 raise ConnectionAbortedError from None
         finally:
             seconds = time.perf_counter() - started
-            route = getattr(scope.get("route"), "path", "-")
-            self._metrics.answered(route, scope["method"], status=status, seconds=seconds)
-            _log(scope, request_id, route, at=self._clock(), status=status, seconds=seconds, sent=sent)
+            self._metrics.answered(template_of(scope), method_of(scope), status=status, seconds=seconds)
+            self._log.answered(scope, status=status, seconds=seconds, sent=sent)
 
 
 def _request_id(scope: Scope) -> str:
@@ -71,7 +64,7 @@ def _request_id(scope: Scope) -> str:
         if name == REQUEST_ID and 0 < len(value) <= 64 and _ID_BYTES.issuperset(value):
             given: str = value.decode()
             return given
-    return uuid4().hex
+    return f"{getrandbits(128):032x}"
 
 
 def _over_limits(scope: Scope) -> Failure | None:
@@ -80,22 +73,3 @@ def _over_limits(scope: Scope) -> Failure | None:
     if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_MAX_BYTES:
         return Failure(Category.HEADERS_TOO_LARGE, "The headers are over 64 kB.")
     return None
-
-
-def _log(scope: Scope, request_id: str, route: str, *, at: int, status: int, seconds: float, sent: int) -> None:
-    state = scope["state"]
-    line = {
-        "time": instant(at),
-        "level": "error" if status >= 500 else "info",
-        "request": request_id,
-        "method": scope["method"],
-        "route": route,
-        "type": state.get("resource_type"),
-        "status": status,
-        "issue": state.get("issue"),
-        "check": state.get("check"),
-        "ms": round(seconds * 1000, 2),
-        "bytes": sent,
-        "client": state.get("client"),
-    }
-    os.write(sys.stdout.fileno(), (json.dumps({name: v for name, v in line.items() if v is not None}) + "\n").encode())

@@ -9,7 +9,7 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.ids import FHIR_ID
 from fhirmedia.core.records import Key
 from fhirmedia.custody.binaries import BINARY
-from fhirmedia.interactions.archive import Archive
+from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.interactions.content import download, upload, upload_resource
 from fhirmedia.interactions.create import create
 from fhirmedia.interactions.delete import delete
@@ -22,7 +22,7 @@ from fhirmedia.r4.codec import dump
 from fhirmedia.r4.query_string import decode_query
 from fhirmedia.web.answers import json_response, record_response, written_response
 from fhirmedia.web.bodies import FORM_MAX_BYTES, RESOURCE_MAX_BYTES, body_chunks, whole_body
-from fhirmedia.web.callers import Callers
+from fhirmedia.web.callers import AskedEndpoint, Callers, require_no_token
 from fhirmedia.web.content_response import raw_response, resource_response
 from fhirmedia.web.headers import (
     JSON_TYPES,
@@ -32,38 +32,41 @@ from fhirmedia.web.headers import (
     require_json_answer,
     require_json_body,
 )
-from fhirmedia.web.routing import TemplatedRoute as Route
+from fhirmedia.web.routing import PublicRoute, TemplatedRoute
 
 FORM = "application/x-www-form-urlencoded"
 
 
 class FhirRoutes:
-    """Endpoints over one Archive. Each finds out who asks before it reads a byte of the body."""
+    """Endpoints over one Archive. None is entered, and no byte of a body read, before it is known who asks."""
 
     def __init__(self, archive: Archive, callers: Callers, *, version: str) -> None:
         self._archive = archive
         self._callers = callers
         self._version = version
 
-    def routes(self) -> list[Route]:
-        """In the order of how often they are asked; fixed words before parameters of the same shape."""
+    def routes(self) -> list[TemplatedRoute]:
+        """In the order of how often they are asked; fixed words before parameters of the same shape and method."""
         resource, history_of = "/fhir/{type}/{id}", "/fhir/{type}/{id}/_history"
         return [
-            Route("/fhir/metadata", self.capabilities, methods=["GET"]),
-            Route("/fhir/_search", self.search_system, methods=["POST"]),
-            Route("/fhir/{type}/_search", self.search_type, methods=["POST"]),
-            Route(resource, self.read, methods=["GET"]),
-            Route(resource, self.update, methods=["PUT"]),
-            Route(resource, self.delete, methods=["DELETE"]),
-            Route("/fhir", self.search_system, methods=["GET"]),
-            Route("/fhir/", self.search_system, methods=["GET"]),
-            Route("/fhir/{type}", self.search_type, methods=["GET"]),
-            Route("/fhir/{type}", self.create, methods=["POST"]),
-            Route(history_of, self.history, methods=["GET"]),
-            Route(history_of + "/{version}", self.vread, methods=["GET"]),
-            Route("/fhir/{compartment}/{id}/{type}", self.search_compartment, methods=["GET"]),
-            Route("/fhir/{compartment}/{id}/{type}/_search", self.search_compartment, methods=["POST"]),
+            self._route("GET", resource, "read", self.read),
+            PublicRoute("/fhir/metadata", self.capabilities, methods=["GET"]),
+            self._route("POST", "/fhir/_search", "search-system", self.search_system),
+            self._route("POST", "/fhir/{type}/_search", "search-type", self.search_type),
+            self._route("PUT", resource, "update", self.update),
+            self._route("DELETE", resource, "delete", self.delete),
+            self._route("GET", "/fhir", "search-system", self.search_system),
+            self._route("GET", "/fhir/", "search-system", self.search_system),
+            self._route("GET", "/fhir/{type}", "search-type", self.search_type),
+            self._route("POST", "/fhir/{type}", "create", self.create),
+            self._route("GET", history_of, "history-instance", self.history),
+            self._route("GET", history_of + "/{version}", "vread", self.vread),
+            self._route("GET", "/fhir/{compartment}/{id}/{type}", "search-type", self.search_compartment),
+            self._route("POST", "/fhir/{compartment}/{id}/{type}/_search", "search-type", self.search_compartment),
         ]
+
+    def _route(self, method: str, path: str, interaction: str, endpoint: AskedEndpoint) -> TemplatedRoute:
+        return TemplatedRoute(path, self._callers.known(interaction, endpoint), methods=[method])
 
     async def capabilities(self, request: Request) -> Response:
         require_json_answer(request)
@@ -75,9 +78,8 @@ class FhirRoutes:
         )
         return json_response(request, dump(statement))
 
-    async def read(self, request: Request) -> Response:
+    async def read(self, request: Request, asker: Asker) -> Response:
         key = _key(request)
-        asker = self._callers.asker(request)
         if key.type != BINARY:
             require_json_answer(request)
             return record_response(request, await read(self._archive, asker, key))
@@ -87,24 +89,21 @@ class FhirRoutes:
             return await resource_response(request, ticket)
         return await raw_response(request, ticket)
 
-    async def vread(self, request: Request) -> Response:
+    async def vread(self, request: Request, asker: Asker) -> Response:
         key = _key(request)
-        asker = self._callers.asker(request)
         require_json_answer(request)
         version = request.path_params["version"]
         if not version.isdecimal() or len(version) > 10:
             raise Failure(Category.NOT_FOUND, "There is no such version.")
         return record_response(request, await vread(self._archive, asker, key, int(version)))
 
-    async def history(self, request: Request) -> Response:
+    async def history(self, request: Request, asker: Asker) -> Response:
         key = _key(request)
-        asker = self._callers.asker(request)
         require_json_answer(request)
         return json_response(request, await history(self._archive, asker, key, _query(request)))
 
-    async def create(self, request: Request) -> Response:
+    async def create(self, request: Request, asker: Asker) -> Response:
         kind = _type(request)
-        asker = self._callers.asker(request)
         require_json_answer(request)
         self._archive.registry.require(kind, "create")
         self._archive.custodian.grant(asker.caller).require("create", kind)
@@ -121,9 +120,8 @@ class FhirRoutes:
             record = await create(self._archive, asker, kind, content)
         return written_response(request, record, base_url=self._archive.base_url, created=True)
 
-    async def update(self, request: Request) -> Response:
+    async def update(self, request: Request, asker: Asker) -> Response:
         key, expected = _key(request), if_match(request)
-        asker = self._callers.asker(request)
         require_json_answer(request)
         self._archive.registry.require(key.type, "update")
         self._archive.custodian.grant(asker.caller).require("update", key.type)
@@ -141,31 +139,30 @@ class FhirRoutes:
                 record = await update(self._archive, asker, key, content, expected=expected)
         return written_response(request, record, base_url=self._archive.base_url, created=record.version == 1)
 
-    async def delete(self, request: Request) -> Response:
+    async def delete(self, request: Request, asker: Asker) -> Response:
         key, expected = _key(request), if_match(request)
-        asker = self._callers.asker(request)
         record = await delete(self._archive, asker, key, expected=expected)
         return Response(status_code=204, headers={"ETag": f'W/"{record.version}"'})
 
-    async def search_system(self, request: Request) -> Response:
-        return await self._search(request, Where())
+    async def search_system(self, request: Request, asker: Asker) -> Response:
+        return await self._search(request, asker, Where())
 
-    async def search_type(self, request: Request) -> Response:
-        return await self._search(request, Where(_type(request)))
+    async def search_type(self, request: Request, asker: Asker) -> Response:
+        return await self._search(request, asker, Where(_type(request)))
 
-    async def search_compartment(self, request: Request) -> Response:
+    async def search_compartment(self, request: Request, asker: Asker) -> Response:
         parameters = request.path_params
         kind = None if parameters["type"] == "*" else _type(request)
-        return await self._search(request, Where(kind, (parameters["compartment"], parameters["id"])))
+        return await self._search(request, asker, Where(kind, (parameters["compartment"], parameters["id"])))
 
-    async def _search(self, request: Request, where: Where) -> Response:
-        asker = self._callers.asker(request)
+    async def _search(self, request: Request, asker: Asker, where: Where) -> Response:
         require_json_answer(request)
         parameters = _query(request)
         if request.method == "POST":
             if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
                 raise Failure(Category.UNSUPPORTED_MEDIA, f"A search is posted as {FORM}.")
             form = await whole_body(request, limit=FORM_MAX_BYTES)
+            require_no_token(form)
             parameters += decode_query(form)
             raw = b"&".join(part for part in (asker.note.raw_query, form) if part)
             asker = replace(asker, note=replace(asker.note, raw_query=raw))

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fhirmedia.web.metrics import CONTENT_TYPE, Metrics
-from fhirmedia.web.routing import TemplatedRoute as Route
+from fhirmedia.web.routing import PublicRoute as Route
 
 LEAST_FREE_BYTES = 256 * 2**20
 

@@ -21,6 +21,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._counters: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._requests = Counter(
             "fhirmedia_requests_total", "Requests answered.", ["route", "method", "status"], registry=self._registry
         )
@@ -37,8 +38,12 @@ class Metrics:
 
     def answered(self, route: str, method: str, *, status: int, seconds: float) -> None:
         """Count one answer."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        counters = self._counters.get((route, method, status))
+        if counters is None:
+            counters = (self._requests.labels(route, method, str(status)), self._seconds.labels(route))
+            self._counters[route, method, status] = counters
+        counters[0].inc()
+        counters[1].observe(seconds)
 
     def page(self) -> bytes:
         """The text a scraper reads."""

@@ -1,13 +1,51 @@
-"""Routes that leave their template in the scope, so that logs and metrics never need the path."""
+"""Routes that answer Failures themselves and leave their template in the scope, so that logs never need the path."""
 
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Match, Route
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.web.errors import answer_failure
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+PUBLIC = frozenset({"/fhir/metadata", "/healthz", "/readyz", "/metrics"})
+"""What is answered without a token: this and nothing else."""
 
 
 class TemplatedRoute(Route):
-    """A Starlette route that says which one it is."""
+    """A Starlette route of one endpoint, called without the layers Starlette puts around a plain function."""
+
+    def __init__(self, path: str, endpoint: Endpoint, *, methods: list[str]) -> None:
+        super().__init__(path, endpoint, methods=methods)
+        self.app = _direct(endpoint)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, child = super().matches(scope)
-        child["route"] = self
+        if match is not Match.NONE:
+            child["route"] = self
         return match, child
+
+
+class PublicRoute(TemplatedRoute):
+    """A route for anybody. Raises Failure INTERNAL for a path that is not on the list."""
+
+    def __init__(self, path: str, endpoint: Endpoint, *, methods: list[str]) -> None:
+        if path not in PUBLIC:
+            raise Failure(Category.INTERNAL, "A route is open to anybody without being on the list of public ones.")
+        super().__init__(path, endpoint, methods=methods)
+
+
+def _direct(endpoint: Endpoint) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive, send)
+        try:
+            response = await endpoint(request)
+        except Failure as failure:
+            response = await answer_failure(request, failure)
+        await response(scope, receive, send)
+
+    return app

@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from fhirmedia.core.errors import Failure
 from fhirmedia.custody.custodian import Custodian
+from fhirmedia.web.request_log import template_of
 
 EVERY_S = 10
 MOST_KINDS = 1000
@@ -22,7 +23,7 @@ class UnauthenticatedCount:
     def count(self, request: Request, failure: Failure) -> None:
         """Note one refusal; beyond a thousand kinds in one interval they are counted together."""
         address = request.client.host if request.client else "unknown"
-        kind = (address, f"{request.method} {template_of(request)}", failure.issues[0].code)
+        kind = (address, f"{request.method} {template_of(request.scope)}", failure.issues[0].code)
         self._counts[kind if len(self._counts) < MOST_KINDS or kind in self._counts else ("many", "", "")] += 1
 
     async def run(self) -> None:
@@ -36,9 +37,3 @@ class UnauthenticatedCount:
         counts, self._counts = self._counts, Counter()
         for (address, route, reason), number in counts.items():
             await self._custodian.note_unauthenticated(address=address, route=route, reason=reason, number=number)
-
-
-def template_of(request: Request) -> str:
-    """The route as declared (`/fhir/{type}/{id}`), never the path as sent."""
-    route = request.scope.get("route")
-    return getattr(route, "path", "-")

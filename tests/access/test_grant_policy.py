@@ -75,7 +75,7 @@ def test_patient_scopes_may_read_directory_types_by_id() -> None:
     for key in (CLINIC, Key("Practitioner", "x")):
         assert actions(given, key, NO_FACTS) == "r"
         assert mays(given, key.type) == "r"
-    assert mays(grant("patient/Organization.cuds", patient="anna"), "Organization") == ""
+    assert grant("patient/Organization.cuds", patient="anna").rules == ()
     assert given.listable(registry().types) == {
         "Patient", "Media", "DocumentReference", "ImagingStudy", "DiagnosticReport", "Encounter",
     }  # fmt: skip
@@ -218,6 +218,7 @@ def test_scopes_on_types_that_are_not_served_give_nothing() -> None:
 def test_binaries_are_dealt_with_by_way_of_what_holds_them(scopes: str, mays_binary: str) -> None:
     given = grant(scopes, all_units=True)
     assert mays(given, "Binary") == mays_binary
+    assert sum("Binary" in rule.types for rule in given.rules) == bool(mays_binary)
     assert mays(grant(scopes), "Binary") == ""
     for facts in (NO_FACTS, Facts(owner="https://login.example.org|x|viewer"), HER_PHOTO):
         assert actions(given, BINARY, facts) == ""
@@ -311,6 +312,8 @@ LOWER = [
     ([{"display": "only words"}], [{"display": "other words"}]),
     ([conf("R")], [{"system": "http://example.org", "code": "R"}]),
     ([conf("R")], ["R"]),
+    ([PSY], ["a code"]),
+    ([PSY], [{"system": PSY["system"], "code": ["PSY"]}]),
 ]
 
 

@@ -139,6 +139,7 @@ def test_the_person_behind_the_token(load: Callable[..., TrustedIssuers], user: 
         ({"ihe_iua": {"purpose_of_use": [{"system": "urn:x", "code": "TREAT"}]}}, "urn:x|TREAT"),
         ({"ihe_iua": {"purpose_of_use": [{"code": "TREAT"}]}}, None),
         ({"ihe_iua": {"purpose_of_use": []}}, None),
+        ({"ihe_iua": {"purpose_of_use": {"system": "urn:x", "code": "TREAT"}}}, None),
         ({"ihe_iua": {"purpose_of_use": ["TREAT"]}}, None),
         ({"ihe_iua": "x"}, None),
         ("x", None),

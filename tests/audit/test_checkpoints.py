@@ -1,6 +1,7 @@
 """The file of checkpoints: one chain for all processes, whole lines only, bytes that cannot be read two ways."""
 
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -91,6 +92,23 @@ def test_many_at_once_make_one_chain(tmp_path: Path) -> None:
     lines = lines_of(tmp_path)
     assert len(lines) == 60
     assert [parse_checkpoint(line)[0].previous for line in lines] == [FIRST, *map(line_sha256, lines[:-1])]
+
+
+def test_statement_is_durable_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    path = tmp_path / "checkpoints.jsonl"
+    checkpoints_of(tmp_path).attest(Head("changes", 1, b"h" * 32))
+    assert set(synced) == {str(path), str(tmp_path)}
+    synced.clear()
+    checkpoints_of(tmp_path).attest(Head("changes", 2, b"h" * 32))
+    assert synced == [str(path)]
 
 
 def test_signing_that_fails_leaves_nothing(tmp_path: Path) -> None:

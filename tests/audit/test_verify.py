@@ -135,6 +135,27 @@ def rewritten_to_the_end(first: int, _: int) -> tuple[Callable[[sqlite3.Connecti
     return lambda connection: rewrite_from(connection, first, ROWS, flipped), expected
 
 
+def relink(connection: sqlite3.Connection, first: int, last: int, *, shift: int = 0) -> None:
+    """Make rows `first` to `last` follow nothing we know, or, shifted, make them skip numbers and follow well."""
+    previous = content(connection, first - 1)[1] if first > 1 else GENESIS
+    previous = previous if shift else b"\x07" * 32
+    held = [content(connection, sequence)[2] for sequence in range(first, last + 1)]
+    if shift:
+        renumber(connection, first - 1, shift)
+    for sequence, disclosure in enumerate(held, start=first + shift):
+        chained = chain_hash(LOG, sequence, previous, disclosure)
+        set_content(connection, sequence, (previous, chained, disclosure))
+        previous = chained
+
+
+def relinked(first: int, _: int) -> tuple[Callable[[sqlite3.Connection], None], Expected]:
+    return lambda connection: relink(connection, first, first), (first, "edited")
+
+
+def gap_bridged(first: int, _: int) -> tuple[Callable[[sqlite3.Connection], None], Expected]:
+    return lambda connection: relink(connection, first, ROWS, shift=3), (first, "removed")
+
+
 def removed(first: int, last: int) -> tuple[Callable[[sqlite3.Connection], None], Expected]:
     def act(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM audit_row WHERE sequence BETWEEN ? AND ?", (first, last))
@@ -194,6 +215,8 @@ KINDS = {
         link_edited,
         edited_with_hash,
         rewritten_to_the_end,
+        relinked,
+        gap_bridged,
         removed,
         removed_and_closed_up,
         swapped,
@@ -233,6 +256,14 @@ def test_each_kind_is_tried_at_the_edges(copies: Callable[[], Path], kind: str) 
         with as_intruder(folder / f"{LOG}.1.db") as connection:
             act(connection)
         assert breaches(folder) == ([] if named == "unnoticed" else [(LOG, sequence, named)])
+
+
+@pytest.mark.parametrize("first", [1, MARKS[0] + 1, MARKS[-1] + 1])
+def test_end_that_follows_nothing_begins_after_what_is_vouched_for(copies: Callable[[], Path], first: int) -> None:
+    folder = copies()
+    with as_intruder(folder / f"{LOG}.1.db") as connection:
+        relink(connection, first, ROWS)
+    assert breaches(folder) == [(LOG, first, "edited")]
 
 
 def test_history_that_continues_an_old_copy_is_a_fork(copies: Callable[[], Path]) -> None:

@@ -55,6 +55,11 @@ HELD: Mapping[Key, Any] = {
         "serviceProvider": {"reference": "Organization/ward"},
     },
     Key("Encounter", "bare"): {"resourceType": "Encounter"},
+    Key("Encounter", "of-p1"): {
+        "resourceType": "Encounter",
+        "subject": {"reference": "Patient/p1"},
+        "serviceProvider": {"reference": "Organization/ward"},
+    },
 }
 
 
@@ -239,6 +244,18 @@ def test_a_document_of_two_people_names_both() -> None:
     assert found.binaries == ("b1", "b2")
 
 
+def test_an_encounter_of_somebody_else_owns_nothing_and_tells_nothing() -> None:
+    def media(*, of: str | None, visit: str) -> dict[str, Any]:
+        subject = {"subject": {"reference": f"Patient/{of}"}} if of else {}
+        return {"resourceType": "Media", **subject, "encounter": {"reference": f"Encounter/{visit}"}}
+
+    assert facts(media(of="p1", visit="of-p1")).unit == "ward"
+    assert tag(media(of="p1", visit="of-p1")) is not None
+    for body in (media(of="p2", visit="of-p1"), media(of=None, visit="of-p1"), media(of="p1", visit="visit")):
+        assert facts(body).unit is None
+        assert tag(body) is None
+
+
 def test_an_encounter_and_a_patient_are_their_own() -> None:
     assert facts({"resourceType": "Encounter", "status": "planned"}, id="e1").encounter == "Encounter/e1"
     assert facts({"resourceType": "Patient"}, id="p1").patients == ("p1",)
@@ -252,7 +269,7 @@ def test_facts_of_a_type_added_by_the_switchboard_alone(tmp_path: Path) -> None:
         "status": "completed",
         "code": {"coding": [{"code": "X"}]},
         "subject": {"reference": "Patient/p1"},
-        "encounter": {"reference": "Encounter/visit"},
+        "encounter": {"reference": "Encounter/of-p1"},
         "performer": [{"actor": {"reference": "Practitioner/d"}}],
         "recorder": {"reference": "Practitioner/e"},
     }
@@ -261,7 +278,7 @@ def test_facts_of_a_type_added_by_the_switchboard_alone(tmp_path: Path) -> None:
         unit="ward",
         enterprise="region",
         authors=("Practitioner/d", "Practitioner/e"),
-        encounter="Encounter/visit",
+        encounter="Encounter/of-p1",
         status="completed",
         tokens={"code": ("x",), "status": ("http://hl7.org/fhir/event-status|completed", "completed")},
     )

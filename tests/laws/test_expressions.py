@@ -226,6 +226,14 @@ def test_tests_look_at_the_item_and_not_at_the_start() -> None:
     assert branch.values(patient) == ["1"]
 
 
+def test_a_comparison_holds_for_one_equal_value_only() -> None:
+    (branch,) = compile_expression("Media.where(note.text = 'a')", table("Media"))
+    evaluate = fhirpathpy.compile("Media.where(note.text = 'a')", R4)
+    for texts in ([], ["a"], ["b"], ["a", "b"], ["a", "a"]):
+        media: dict[str, Any] = {"resourceType": "Media", "note": [{"text": text} for text in texts]}
+        assert bool(branch.values(media)) == bool(evaluate(media, {})) == (texts == ["a"])
+
+
 @pytest.mark.parametrize(
     ("deceased", "answer"),
     [

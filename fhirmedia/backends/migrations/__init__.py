@@ -11,13 +11,17 @@ from sqlalchemy.pool import StaticPool
 SCHEMA_VERSION = "1"
 """What VERSION of a folder must say; raised with every migration."""
 
+STEPS = Path(__file__).parent
+"""Where the steps are, and Alembic's entry."""
 
-def make_schema(connection: sqlite3.Connection) -> None:
-    """Bring an empty or older database to the newest schema."""
+
+def make_schema(connection: sqlite3.Connection, *, steps: Path = STEPS, version: str = SCHEMA_VERSION) -> None:
+    """Bring an empty or older database to the newest schema, in one transaction."""
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool, hide_parameters=True)
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    with engine.connect() as bound:
+    config.set_main_option("script_location", str(steps))
+    with engine.connect() as bound, bound.begin():
+        bound.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins nothing by itself
         config.attributes["connection"] = bound
         command.upgrade(config, "head")
-    connection.execute(f"PRAGMA user_version={int(SCHEMA_VERSION)}")
+        bound.exec_driver_sql(f"PRAGMA user_version={int(version)}")

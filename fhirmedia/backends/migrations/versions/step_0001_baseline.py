@@ -72,6 +72,13 @@ STATEMENTS = (
 )
  WITHOUT ROWID""",
     "CREATE INDEX idx_quantity_rid ON idx_quantity (rid, param)",
+    """CREATE TABLE idx_rank (
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (kind, text)
+)
+ WITHOUT ROWID""",
     """CREATE TABLE idx_reference (
     param INTEGER NOT NULL,
     target TEXT NOT NULL,

@@ -1,0 +1,222 @@
+"""Inspection of a folder's database: everything in order, in batches of one snapshot each, beside whoever writes.
+
+The database is attached, read-only, to one in memory that has the tables of the search index. What a resource's index
+rows should be is found by writing them there with the very code that writes the stored ones, and SQL compares the two.
+"""
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, starmap
+from pathlib import Path
+from typing import NamedTuple
+
+from fhirmedia.backends.facts_codec import decode_facts
+from fhirmedia.backends.index_rows import IndexWriter
+from fhirmedia.backends.maintenance_sql import (
+    MISSING_REFERRERS,
+    MISSING_UNCLAIMED,
+    STRAY_PATIENTS,
+    STRAY_REFERRERS,
+    STRAY_RESOURCES,
+    STRAY_UNCLAIMED,
+    STRAY_VALUES,
+    VALUES,
+)
+from fhirmedia.backends.sqlite import open_reader
+from fhirmedia.core.digests import Digest, parse_digest
+from fhirmedia.core.records import Facts, Key, Method, Record
+from fhirmedia.ports.maintenance import Earlier, Finding, Part, Stored
+from fhirmedia.ports.records import Blob
+from fhirmedia.r4.values import IndexEntries
+
+_BATCH = 500
+_VERSIONS = """
+    SELECT v.type, v.id, v.version, v.sequence, v.changed_at, v.method, v.body, v.facts,
+        coalesce((SELECT max(e.version) FROM record_version e
+            WHERE e.type = v.type AND e.id = v.id AND e.version < v.version), 0),
+        NOT EXISTS (SELECT 1 FROM record_version n WHERE n.type = v.type AND n.id = v.id AND n.version > v.version)
+    FROM record_version v WHERE v.sequence > ? ORDER BY v.sequence LIMIT ?"""
+_BEFORE = "SELECT sequence, body FROM record_version WHERE type = ? AND id = ? {0} ORDER BY version DESC LIMIT 1"
+_TABLES = "SELECT sql FROM stored.sqlite_schema WHERE type = 'table' AND name IN ({0})"
+_OTHER_TERMS = (
+    "SELECT 1 FROM main.idx_term a WHERE NOT EXISTS (SELECT 1 FROM stored.idx_term b"
+    " WHERE b.id = a.id AND b.kind = a.kind AND b.text = a.text AND b.many >= a.many)"
+)
+_BLOBS = "SELECT digest, size, sha1, crcs FROM blob WHERE digest > ? ORDER BY digest LIMIT ?"
+
+
+class _Rows(NamedTuple):
+    """Rows that agree with no others: what to name, where they are, what is wrong, and whether `mend` cures it."""
+
+    part: Part
+    name: str
+    rows: str
+    text: str
+    mend: bool = True
+
+
+_BINARY_VERSION = "'Binary/' || {0} || '/_history/' || {1}.version"
+_WITHOUT_BYTES = "FROM binary_content c WHERE NOT EXISTS (SELECT 1 FROM blob b WHERE b.digest = c.digest)"
+_WITHOUT_VERSION = (
+    "FROM binary_content c WHERE NOT EXISTS (SELECT 1 FROM record_version v WHERE v.type = 'Binary'"
+    " AND v.id = c.binary_id AND v.version = c.version AND v.method <> 'delete')"
+)
+_WITHOUT_CONTENT = (
+    "FROM record_version v WHERE v.type = 'Binary' AND v.method <> 'delete' AND NOT EXISTS (SELECT 1"
+    " FROM binary_content c WHERE c.binary_id = v.id AND c.version = v.version) AND NOT EXISTS (SELECT 1"
+    " FROM record_version d WHERE d.type = v.type AND d.id = v.id AND d.version > v.version AND d.method = 'delete')"
+)
+_ROWS = (
+    _Rows("index", "r.type || '/' || r.id", STRAY_RESOURCES, "is in the search index and not current"),
+    *(
+        _Rows("index", f"'row ' || t.rid || ' of {table}'", stray, "has no resource")
+        for table, stray in zip(VALUES, STRAY_VALUES, strict=True)
+    ),
+    _Rows("index", "p.type || '/' || p.id", STRAY_PATIENTS, "is in the timeline of a patient it is not about"),
+    _Rows(
+        "records",
+        "v.type || '/' || v.id || '/_history/' || v.version",
+        MISSING_REFERRERS,
+        "holds no claim on its Binary",
+    ),
+    _Rows("records", "'Binary/' || r.binary_id", STRAY_REFERRERS, "counts as claimed by what does not refer to it"),
+    _Rows("records", "'Binary/' || c.binary_id", MISSING_UNCLAIMED, "is claimed by nobody and not listed as such"),
+    _Rows("records", "'Binary/' || u.binary_id", STRAY_UNCLAIMED, "is listed as unclaimed and is not"),
+    _Rows("bytes", _BINARY_VERSION.format("c.binary_id", "c"), _WITHOUT_BYTES, "stands for unknown bytes", mend=False),
+    _Rows(
+        "records", _BINARY_VERSION.format("c.binary_id", "c"), _WITHOUT_VERSION, "has content, no version", mend=False
+    ),
+    _Rows("bytes", _BINARY_VERSION.format("v.id", "v"), _WITHOUT_CONTENT, "has lost what it stands for", mend=False),
+)
+
+
+class SqliteInspection:
+    """Inspection of the database at `path`; one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = sqlite3.connect(":memory:", isolation_level=None, uri=True, cached_statements=512)
+        self._connection.execute("ATTACH ? AS stored", (f"file:{path}?mode=ro",))
+        self._connection.execute("PRAGMA stored.mmap_size=1073741824")
+        self._tables = self._copy_index_tables()
+        self._comparisons = tuple(chain.from_iterable(starmap(_comparison, self._tables.items())))
+        self._index = IndexWriter()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._connection.close()
+
+    @property
+    def last_sequence(self) -> int:
+        (last,) = self._connection.execute("SELECT coalesce(max(sequence), 0) FROM stored.record_version").fetchone()
+        return int(last)
+
+    def versions(self) -> Iterator[Sequence[Stored]]:
+        last = 0
+        while True:
+            self._connection.execute("BEGIN")
+            try:
+                batch = [_stored(*row) for row in self._connection.execute(_VERSIONS, (last, _BATCH))]
+                if not batch:
+                    return
+                yield batch
+            finally:
+                self._connection.execute("ROLLBACK")
+            last = batch[-1].record.sequence
+
+    def before(self, key: Key, sequence: int | None) -> Earlier | None:
+        if sequence is None:
+            row = self._connection.execute(_BEFORE.format(""), key).fetchone()
+        else:
+            row = self._connection.execute(_BEFORE.format("AND sequence < ?"), (*key, sequence)).fetchone()
+        return None if row is None else Earlier(*row)
+
+    def unlike_index(self, resources: Sequence[tuple[Record, IndexEntries]]) -> Collection[Key]:
+        execute = self._connection.execute
+        for name in (*self._tables, "idx_term"):
+            execute(f"DELETE FROM main.{name}")
+        execute("INSERT INTO main.idx_term SELECT * FROM stored.idx_term")
+        self._index.begin(self._connection)
+        keys: dict[int, Key] = {}
+        for record, entries in resources:
+            found = execute("SELECT rid FROM stored.res_row WHERE type = ? AND id = ?", record.key).fetchone()
+            rid = record.sequence if found is None else found[0]
+            keys[rid] = record.key
+            self._index.put(self._connection, replace(record, sequence=rid), entries)
+            execute("UPDATE main.res_row SET sequence = ? WHERE rid = ?", (record.sequence, rid))
+        unlike = {keys[rid] for statement in self._comparisons for (rid,) in execute(statement)}
+        if execute(_OTHER_TERMS).fetchone() is None:
+            return unlike
+        if len(resources) == 1:
+            return set(keys.values())
+        middle = len(resources) // 2
+        return {*self.unlike_index(resources[:middle]), *self.unlike_index(resources[middle:])}
+
+    def blobs(self) -> Iterator[Sequence[Blob]]:
+        last = ""
+        while rows := self._connection.execute(_BLOBS, (last, _BATCH)).fetchall():
+            last = rows[-1][0]
+            yield [Blob(parse_digest(digest), size, sha1, _numbers(crcs)) for digest, size, sha1, crcs in rows]
+
+    def known(self, digests: Sequence[Digest]) -> Collection[Digest]:
+        marks = ",".join("?" * len(digests))
+        found = self._connection.execute(f"SELECT digest FROM stored.blob WHERE digest IN ({marks})", digests)
+        return {parse_digest(digest) for (digest,) in found}
+
+    def damages(self) -> Iterator[Finding]:
+        connection = open_reader(self._path)
+        try:
+            for (text,) in connection.execute("PRAGMA integrity_check(100)"):
+                if text != "ok":
+                    yield Finding("database", self._path.name, text)
+            for rows in _ROWS:
+                for (where,) in connection.execute(f"SELECT DISTINCT {rows.name} {rows.rows}"):
+                    yield Finding(rows.part, where, rows.text, mend=rows.mend)
+        except sqlite3.DatabaseError:
+            yield Finding("database", self._path.name, "cannot be read to its end")
+        finally:
+            connection.close()
+
+    def _copy_index_tables(self) -> dict[str, list[str]]:
+        """Make the tables of the index in memory; the columns of those that have rows of resources, by name."""
+        execute = self._connection.execute
+        names = (*VALUES, "res_row", "idx_patient")
+        for (sql,) in execute(_TABLES.format(",".join("?" * (len(names) + 1))), (*names, "idx_term")).fetchall():
+            execute(sql)
+        return {name: [column[1] for column in execute(f"PRAGMA main.table_info({name})")] for name in names}
+
+
+def _comparison(name: str, columns: Sequence[str]) -> Iterator[str]:
+    """Statements that yield the `rid` of every row that only one side has."""
+    same = " AND ".join(f"a.{column} IS b.{column}" for column in columns)
+    yield f"SELECT a.rid FROM main.{name} a WHERE NOT EXISTS (SELECT 1 FROM stored.{name} b WHERE {same})"
+    if name != "idx_patient":  # not ordered by resource: `damages` looks for rows too many
+        yield (
+            f"SELECT b.rid FROM main.res_row r CROSS JOIN stored.{name} b ON b.rid = r.rid"
+            f" WHERE NOT EXISTS (SELECT 1 FROM main.{name} a WHERE {same})"
+        )
+
+
+def _stored(
+    type: str,
+    id: str,
+    version: int,
+    sequence: int,
+    changed_at: int,
+    method: Method,
+    body: bytes | None,
+    facts: bytes,
+    follows: int,
+    newest: int,
+) -> Stored:
+    try:
+        read, legible = decode_facts(facts), True
+    except ValueError:
+        read, legible = Facts(), False
+    record = Record(Key(type, id), version, sequence, changed_at, method, body, read)
+    return Stored(record, legible, follows, bool(newest))
+
+
+def _numbers(crcs: bytes) -> tuple[int, ...]:
+    return tuple(int.from_bytes(crcs[at : at + 4]) for at in range(0, len(crcs), 4))

@@ -1,0 +1,118 @@
+"""What only upkeep does to the records: releases what nobody refers to, and mends facts, links and index rows."""
+
+from fhirmedia.backends.facts_codec import decode_facts, encode_facts
+from fhirmedia.backends.index_values import VALUE_TABLES
+from fhirmedia.backends.records_transaction import SqliteRecordTransaction
+from fhirmedia.core.digests import Digest
+from fhirmedia.core.records import Key, Record
+from fhirmedia.r4.values import IndexEntries
+
+VALUES = tuple(table.name for table in VALUE_TABLES)
+
+UNCLAIMED = "SELECT binary_id FROM unclaimed_binary WHERE uploaded_at < ? AND binary_id > ? ORDER BY binary_id LIMIT ?"
+STRAY_RESOURCES = (
+    "FROM res_row r WHERE coalesce((SELECT v.method FROM record_version v WHERE v.type = r.type AND v.id = r.id"
+    " ORDER BY v.version DESC LIMIT 1), 'delete') = 'delete'"
+)
+STRAY_VALUES = tuple(
+    f"FROM {table} AS t WHERE NOT EXISTS (SELECT 1 FROM res_row r WHERE r.rid = t.rid)" for table in VALUES
+)
+STRAY_PATIENTS = (
+    "FROM idx_patient AS p WHERE NOT EXISTS (SELECT 1 FROM res_row r WHERE r.rid = p.rid AND r.type = p.type"
+    " AND r.id = p.id AND r.recency = p.recency AND (CASE WHEN r.patients IS NULL"
+    " THEN r.sole_patient = p.patient AND p.how = 3"
+    " ELSE instr(' ' || r.patients || ' ', ' ' || p.patient || '=' || p.how || ' ') > 0 END))"
+)
+_NAMED = "json_each(CASE WHEN json_valid(CAST(v.facts AS TEXT)) THEN CAST(v.facts AS TEXT) ELSE '{}' END, '$.binaries')"
+MISSING_REFERRERS = (
+    f"FROM record_version v, {_NAMED} AS b WHERE NOT EXISTS"
+    " (SELECT 1 FROM binary_referrer r WHERE r.binary_id = b.value AND r.sequence = v.sequence)"
+)
+STRAY_REFERRERS = (
+    "FROM binary_referrer AS r WHERE NOT EXISTS"
+    f" (SELECT 1 FROM record_version v, {_NAMED} AS b WHERE v.sequence = r.sequence AND b.value = r.binary_id)"
+)
+_REFERRED = "EXISTS (SELECT 1 FROM binary_referrer r WHERE r.binary_id = {0}.binary_id)"
+MISSING_UNCLAIMED = (
+    f"FROM binary_content AS c WHERE NOT {_REFERRED.format('c')}"
+    " AND NOT EXISTS (SELECT 1 FROM unclaimed_binary u WHERE u.binary_id = c.binary_id)"
+)
+STRAY_UNCLAIMED = (
+    f"FROM unclaimed_binary AS u WHERE {_REFERRED.format('u')}"
+    " OR NOT EXISTS (SELECT 1 FROM binary_content c WHERE c.binary_id = u.binary_id)"
+)
+_MEND = (
+    *(f"DELETE FROM {table} WHERE rid IN (SELECT r.rid {STRAY_RESOURCES})" for table in VALUES),
+    f"DELETE FROM res_row WHERE rid IN (SELECT r.rid {STRAY_RESOURCES})",
+    *(
+        f"DELETE FROM {table} WHERE rid IN (SELECT t.rid {stray})"
+        for table, stray in zip(VALUES, STRAY_VALUES, strict=True)
+    ),
+    (
+        "DELETE FROM idx_patient WHERE (patient, recency, type, id)"
+        f" IN (SELECT p.patient, p.recency, p.type, p.id {STRAY_PATIENTS})"
+    ),
+    f"DELETE FROM binary_referrer WHERE (binary_id, sequence) IN (SELECT r.binary_id, r.sequence {STRAY_REFERRERS})",
+    f"INSERT INTO binary_referrer (binary_id, sequence) SELECT DISTINCT b.value, v.sequence {MISSING_REFERRERS}",
+    f"DELETE FROM unclaimed_binary WHERE binary_id IN (SELECT u.binary_id {STRAY_UNCLAIMED})",
+    (
+        "INSERT INTO unclaimed_binary (binary_id, uploaded_at) SELECT DISTINCT c.binary_id, coalesce((SELECT"
+        " v.changed_at FROM record_version v WHERE v.type = 'Binary' AND v.id = c.binary_id"
+        f" ORDER BY v.version DESC LIMIT 1), 0) {MISSING_UNCLAIMED}"
+    ),
+)
+
+
+class SqliteUpkeepTransaction(SqliteRecordTransaction):
+    """UpkeepTransaction over the writer's connection."""
+
+    def holds(self, digest: Digest) -> bool:
+        found = self._connection.execute(
+            "SELECT 1 FROM blob WHERE digest = ?1 UNION ALL SELECT 1 FROM binary_content WHERE digest = ?1 LIMIT 1",
+            (digest,),
+        )
+        return found.fetchone() is not None
+
+    def release(self, binary_id: str) -> None:
+        execute = self._connection.execute
+        digests = execute("SELECT DISTINCT digest FROM binary_content WHERE binary_id = ?", (binary_id,)).fetchall()
+        execute("DELETE FROM binary_content WHERE binary_id = ?", (binary_id,))
+        for (digest,) in digests:
+            execute(
+                "DELETE FROM blob WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM binary_content WHERE digest = ?1)",
+                (digest,),
+            )
+        execute("DELETE FROM unclaimed_binary WHERE binary_id = ?", (binary_id,))
+
+    def correct(self, record: Record, entries: IndexEntries | None) -> None:
+        execute, sequence = self._connection.execute, record.sequence
+        (facts,) = execute("SELECT facts FROM record_version WHERE sequence = ?", (sequence,)).fetchone()
+        execute("UPDATE record_version SET facts = ? WHERE sequence = ?", (encode_facts(record.facts), sequence))
+        for binary_id in _binaries_in(facts):
+            execute("DELETE FROM binary_referrer WHERE binary_id = ? AND sequence = ?", (binary_id, sequence))
+        for binary_id in record.facts.binaries:
+            execute("INSERT OR IGNORE INTO binary_referrer (binary_id, sequence) VALUES (?, ?)", (binary_id, sequence))
+            execute("DELETE FROM unclaimed_binary WHERE binary_id = ?", (binary_id,))
+        if entries is not None:
+            self._erase_index_rows(record.key)
+            self._parts.index.put(self._connection, record, entries)
+
+    def mend(self) -> None:
+        for statement in _MEND:
+            self._connection.execute(statement)
+
+    def _erase_index_rows(self, key: Key) -> None:
+        execute = self._connection.execute
+        found = execute("SELECT rid FROM res_row WHERE type = ? AND id = ?", key).fetchone()
+        execute("DELETE FROM idx_patient WHERE type = ? AND id = ?", key)
+        if found is not None:
+            for table in (*VALUES, "res_row"):
+                execute(f"DELETE FROM {table} WHERE rid = ?", found)
+
+
+def _binaries_in(facts: bytes) -> tuple[str, ...]:
+    """What the stored facts name; nothing where they cannot be read."""
+    try:
+        return decode_facts(facts).binaries
+    except ValueError:
+        return ()

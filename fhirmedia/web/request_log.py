@@ -1,0 +1,59 @@
+"""The request log: one JSON line per request on standard output, without path, query, ids, names or exception text."""
+
+import asyncio
+import os
+import sys
+from json.encoder import encode_basestring_ascii as quoted
+
+from starlette.types import Scope
+
+from fhirmedia.core.clock import Clock, instant
+
+FLUSH_S = 0.05
+FLUSH_BYTES = 32 * 1024
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_NOTED = ("resource_type", "issue", "check", "client")
+"""What routes leave in the state of a request for this log."""
+
+
+def method_of(scope: Scope) -> str:
+    """The method, or `other`: a client could make up as many as it likes."""
+    method: str = scope["method"]
+    return method if method in _METHODS else "other"
+
+
+def template_of(scope: Scope) -> str:
+    """The route as declared (`/fhir/{type}/{id}`), never the path as sent; `-` where none matched."""
+    return getattr(scope.get("route"), "path", "-")
+
+
+class RequestLog:
+    """Gathers lines and writes them together a twentieth of a second later: a write for each would cost more than it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waiting: list[bytes] = []
+        self._size = 0
+
+    def answered(self, scope: Scope, *, status: int, seconds: float, sent: int) -> None:
+        """Note one answer; `sent` is in bytes."""
+        state = scope["state"]
+        named = "".join(f',"{name}":{quoted(state[name])}' for name in _NOTED if state.get(name))
+        level = "error" if status >= 500 else "info"
+        line = (
+            f'{{"time":"{instant(self._clock())}","level":"{level}","request":"{state["request_id"]}",'
+            f'"method":"{method_of(scope)}","route":"{template_of(scope)}","status":{status},'
+            f'"ms":{seconds * 1000:.2f},"bytes":{sent}{named}}}\n'
+        ).encode()
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+        self._waiting.append(line)
+        self._size += len(line)
+        if self._size > FLUSH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if self._waiting:
+            lines, self._waiting, self._size = b"".join(self._waiting), [], 0
+            os.write(sys.stdout.fileno(), lines)

@@ -1,0 +1,92 @@
+"""Processes under measurement: started, waited for, weighed, ended by their id."""
+
+import http.client
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fhirmedia.core.clock import system_clock
+from fhirmedia.issuer.minting import mint
+from scripts.benchmarks.prepare import BASE
+
+PORT = 8471
+LOG = Path("bench-data/server.log")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server process."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds used so far, user and system."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def rss_mib(self) -> float:
+        """Resident memory."""
+        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())
+        return int(found[1]) / 1024 if found else 0.0
+
+
+@contextmanager
+def running(command: Sequence[str], *, port: int, path: str) -> Iterator[Running]:
+    """The command as a process, once `path` answers."""
+    LOG.parent.mkdir(exist_ok=True)
+    with LOG.open("wb") as log:
+        process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_for(port, path)
+        yield Running(process, port)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def fhirmedia(folder: Path) -> Iterator[Running]:
+    """Our server with one worker on a folder."""
+    command = ["-m", "fhirmedia.cli.main", "serve", "--data", str(folder), "--port", str(PORT)]
+    with running(command, port=PORT, path="/readyz") as server:
+        yield server
+
+
+@contextmanager
+def yardstick(module: str, folder: Path, *words: str, path: str) -> Iterator[Running]:
+    """One of the bare servers."""
+    port = PORT + 1
+    command = ["-m", f"scripts.benchmarks.{module}", str(folder), str(port), *words]
+    with running(command, port=port, path=path) as server:
+        yield server
+
+
+def wait_for(port: int, path: str, *, seconds: float = 60) -> float:
+    """Seconds until the path answers with anything but a refusal to connect or 503."""
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", path)
+            if connection.getresponse().status < 500:
+                return time.monotonic() - started
+        except OSError:
+            time.sleep(0.005)
+        finally:
+            connection.close()
+    raise RuntimeError(f"nothing answers on port {port}")
+
+
+def authorization(folder: Path) -> str:
+    """A header value for staff of every unit."""
+    token = mint(folder, scope="user/*.cruds", audience=BASE, now_s=system_clock() // 1000)
+    return f"Bearer {token}"
