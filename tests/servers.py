@@ -13,10 +13,11 @@ from typing import Any
 
 import httpx
 import uvicorn
+from starlette.types import ASGIApp
 
 from fhirmedia.app import build_app
 from fhirmedia.backends.folder import Folder, make_folder
-from fhirmedia.core.clock import system_clock
+from fhirmedia.core.clock import Clock, system_clock
 from fhirmedia.core.settings import Settings
 from fhirmedia.issuer.minting import mark_demo, mint
 
@@ -31,10 +32,12 @@ class Served:
     base: str
     folder: Path
     http: httpx.Client
+    app: ASGIApp | None = None
+    clock: Clock = system_clock
 
     def token(self, scope: str = STAFF, **bound: Any) -> str:
         """A token for this server; keywords as of `mint`."""
-        bound.setdefault("now_s", system_clock() // 1000)
+        bound.setdefault("now_s", self.clock() // 1000)
         bound.setdefault("audience", self.base)
         return mint(self.folder, scope=scope, **bound)
 
@@ -60,12 +63,12 @@ def make_demo_folder(path: Path) -> Folder:
 
 
 @contextmanager
-def serving(path: Path, settings: Settings | None = None) -> Iterator[Served]:
+def serving(path: Path, settings: Settings | None = None, *, clock: Clock = system_clock) -> Iterator[Served]:
     """The application in a thread of this process; the folder is made if it is absent."""
     folder = Folder(path) if path.exists() else make_demo_folder(path)
     listener = _listener()
     base = f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"
-    app = build_app(folder, settings or Settings(environment="test"), base_url=base)
+    app = build_app(folder, settings or Settings(environment="test"), base_url=base, clock=clock)
     server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_level="warning", lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -75,7 +78,7 @@ def serving(path: Path, settings: Settings | None = None) -> Iterator[Served]:
                 raise RuntimeError("the server did not start")
             thread.join(0.01)
         with httpx.Client(timeout=30) as http:
-            yield Served(base, path, http)
+            yield Served(base, path, http, app, clock)
     finally:
         server.should_exit = True
         thread.join(30)

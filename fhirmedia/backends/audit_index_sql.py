@@ -85,7 +85,7 @@ class AuditIndexSql:
         """Bring in rows not yet indexed, for about so long; returns whether none is left. Blocks its thread."""
         limit = time.monotonic() + seconds
         with self._lock:
-            return all([self._drain_log(log, limit) for log in self._logs()])
+            return all(self._drain_log(log, limit) for log in self._logs())
 
     async def close(self) -> None:
         with self._lock:
@@ -270,7 +270,10 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _open(path: Path) -> sqlite3.Connection:
     """The index, made anew if it is of another form."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.executescript("PRAGMA busy_timeout=30000; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8192;")
+    connection.executescript(
+        "PRAGMA busy_timeout=30000; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8192;"
+        "PRAGMA wal_autocheckpoint=8000;"
+    )
     with _transaction(connection):
         (form,) = connection.execute("PRAGMA user_version").fetchone()
         if form != _FORM:

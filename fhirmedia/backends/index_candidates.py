@@ -17,10 +17,13 @@ from fhirmedia.backends.index_values import HOT, NARROW, WIDE
 from fhirmedia.r4.query import (
     All,
     Any,
+    Chain,
     DateTest,
     FactIn,
+    Has,
     InCompartment,
     Match,
+    Not,
     Query,
     ReferenceTest,
     TokenTest,
@@ -29,6 +32,9 @@ from fhirmedia.r4.values import BEGINNING, END
 
 _FEW = 100
 """More Patients than this do not begin a search."""
+
+_LIGHT = 64
+"""So many tests of a candidate, at most, are little work."""
 
 _OF_R = re.compile(r"\br\.")
 
@@ -62,6 +68,10 @@ class Candidates:
     met: Query | None = None
     joined: str = ""
 
+    def first(self, limit: int) -> Sql:
+        """A SELECT of so many candidates at most."""
+        return sql("SELECT 1 FROM {} WHERE {} LIMIT {}", self.source, self.base, Sql("?", (limit,)))
+
     def source_for(self, *pieces: Sql) -> Sql:
         """The FROM clause of a statement made of these pieces."""
         if self.joined and any(_OF_R.search(piece.text) for piece in pieces):
@@ -86,6 +96,25 @@ def conjuncts(query: Query) -> Iterator[Query]:
             yield from conjuncts(part)
     else:
         yield query
+
+
+def is_light(query: Query) -> bool:
+    """Whether judging one candidate is little work: no other resources, and not many tests."""
+    return _weight(query) <= _LIGHT
+
+
+def _weight(query: Query) -> int:
+    match query:
+        case All(parts) | Any(parts):
+            return sum(map(_weight, parts))
+        case Not(part):
+            return _weight(part)
+        case Match(_, tests):
+            return len(tests)
+        case Chain() | Has():
+            return _LIGHT + 1
+        case _:
+            return 1
 
 
 def by_key(query: Query, compiler: Compiler, snapshot: Snapshot) -> Candidates | None:
@@ -168,14 +197,17 @@ def _union(bounds: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
 
 
 def by_value(query: Query, compiler: Compiler, snapshot: Snapshot, *, limit: int) -> Candidates | None:
-    """The value with the fewest rows, if it has at most `limit`."""
-    best: Candidates | None = None
+    """The value or stretch of time with the fewest rows; where all have more than `limit`, a value without `rows`."""
+    fewest: Candidates | None = None
+    many: Candidates | None = None
     for name, rows, met in _sources(list(conjuncts(query)), compiler):
         count = snapshot.count(sql("SELECT 1 FROM ({} LIMIT {})", rows, Sql("?", (limit + 1,))))
-        if count <= limit and (best is None or best.rows is None or count < best.rows):
-            best = replace(_from_rows(name, rows), rows=count, met=met)
-        limit = min(limit, count)
-    return best
+        found = replace(_from_rows(name, rows), met=met)
+        if count <= limit:
+            fewest, limit = replace(found, rows=count), count
+        elif met is not None:
+            many = many or found
+    return fewest or many
 
 
 def _from_rows(name: str, rows: Sql) -> Candidates:

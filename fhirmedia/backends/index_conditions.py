@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from fhirmedia.backends.index_dialect import Dialect, Sql, every, some
 from fhirmedia.backends.index_terms import IDENTIFIER, NO_SYSTEM, UNKNOWN
-from fhirmedia.backends.index_values import OF_URL
+from fhirmedia.backends.index_values import NARROW, OF_URL, WIDE
 from fhirmedia.r4.query import (
+    CompositeTest,
     DateTest,
     NumberTest,
     Prefix,
@@ -60,26 +61,42 @@ class Lookup:
 
 def lookups(tests: Sequence[Test], dialect: Dialect, *, systems: Systems) -> list[Lookup]:
     """The rows that satisfy some of the tests, one Lookup for each table; composite tests have none of their own."""
-    tokens = [test for test in tests if isinstance(test, TokenTest)]
-    references = [test for test in tests if isinstance(test, ReferenceTest)]
-    named = [test.identifier for test in references if test.identifier is not None]
-    uris = [test for test in tests if isinstance(test, UriTest)]
-    found = (
-        Lookup(("token",), tuple(token_conditions(tokens, dialect, systems=systems))),
-        Lookup(("token",), tuple(token_conditions(named, dialect, systems=systems)), suffix=IDENTIFIER),
-        Lookup(("reference",), tuple(reference_conditions(references, dialect))),
-        Lookup(("uri",), tuple(uri_conditions(uris, dialect)) if uris else ()),
-        Lookup(("date", "period"), tuple(_stored_date(test) for test in tests if isinstance(test, DateTest))),
-        Lookup(("string",), tuple(string_condition(test) for test in tests if isinstance(test, StringTest))),
-        Lookup(("number",), tuple(Condition(number_condition(test)) for test in tests if isinstance(test, NumberTest))),
-        Lookup(
-            ("quantity",),
-            tuple(
-                Condition(quantity_condition(test, systems=systems)) for test in tests if isinstance(test, QuantityTest)
-            ),
-        ),
-    )
-    return [lookup for lookup in found if lookup.conditions]
+    alike: dict[type[Test], list[Test]] = {}
+    for test in tests:
+        alike.setdefault(type(test), []).append(test)
+    return [lookup for same in alike.values() for lookup in _lookups_of_a_kind(same, dialect, systems=systems)]
+
+
+def _lookups_of_a_kind(tests: Sequence[Test], dialect: Dialect, *, systems: Systems) -> list[Lookup]:
+    match tests[0]:
+        case TokenTest():
+            tokens = [test for test in tests if isinstance(test, TokenTest)]
+            return [Lookup(("token",), token_conditions(tokens, dialect, systems=systems))]
+        case DateTest():
+            return [Lookup((NARROW, WIDE), tuple(_stored_date(test) for test in tests if isinstance(test, DateTest)))]
+        case ReferenceTest():
+            references = [test for test in tests if isinstance(test, ReferenceTest)]
+            named = [test.identifier for test in references if test.identifier is not None]
+            found = (
+                Lookup(("reference",), reference_conditions(references, dialect)),
+                Lookup(("token",), token_conditions(named, dialect, systems=systems), suffix=IDENTIFIER),
+            )
+            return [lookup for lookup in found if lookup.conditions]
+        case StringTest():
+            return [
+                Lookup(("string",), tuple(string_condition(test) for test in tests if isinstance(test, StringTest)))
+            ]
+        case UriTest():
+            uris = [test for test in tests if isinstance(test, UriTest)]
+            return [Lookup(("uri",), uri_conditions(uris, dialect))]
+        case NumberTest():
+            numbers = (number_condition(test) for test in tests if isinstance(test, NumberTest))
+            return [Lookup(("number",), tuple(map(Condition, numbers)))]
+        case QuantityTest():
+            quantities = (quantity_condition(test, systems=systems) for test in tests if isinstance(test, QuantityTest))
+            return [Lookup(("quantity",), tuple(map(Condition, quantities)))]
+        case CompositeTest():
+            return []
 
 
 def _stored_date(test: DateTest) -> Condition:
@@ -171,7 +188,7 @@ def _after(prefix: str) -> str | None:
     return kept[:-1] + chr(0xE000 if 0xD800 <= code <= 0xDFFF else code)
 
 
-def uri_conditions(tests: Sequence[UriTest], dialect: Dialect) -> list[Condition]:
+def uri_conditions(tests: Sequence[UriTest], dialect: Dialect) -> tuple[Condition, ...]:
     """Equal and above as lists of whole URIs, below as ranges."""
     listed = {test.value for test in tests}
     for test in tests:
@@ -181,10 +198,10 @@ def uri_conditions(tests: Sequence[UriTest], dialect: Dialect) -> list[Condition
     conditions = [Condition(dialect.among("t.value", listed), seekable=True)]
     below = (test.value.removesuffix("/") + "/" for test in tests if test.mode == "below")
     conditions.extend(Condition(starts_with("t.value", prefix), seekable=True) for prefix in below)
-    return conditions
+    return tuple(conditions)
 
 
-def token_conditions(tests: Sequence[TokenTest], dialect: Dialect, *, systems: Systems) -> list[Condition]:
+def token_conditions(tests: Sequence[TokenTest], dialect: Dialect, *, systems: Systems) -> tuple[Condition, ...]:
     """One condition for each system named, and one for codes of any system."""
     conditions = []
     groups: dict[int | None, list[TokenTest]] = {}
@@ -197,7 +214,7 @@ def token_conditions(tests: Sequence[TokenTest], dialect: Dialect, *, systems: S
             continue
         codes = dialect.among("t.code", {test.code for test in alike if test.code is not None})
         conditions.append(Condition(codes if same_system is None else every((codes, same_system)), seekable=True))
-    return conditions
+    return tuple(conditions)
 
 
 def _system_number(test: TokenTest, systems: Systems) -> int | None:
@@ -206,7 +223,7 @@ def _system_number(test: TokenTest, systems: Systems) -> int | None:
     return None if test.system is None else systems(test.system)
 
 
-def reference_conditions(tests: Sequence[ReferenceTest], dialect: Dialect) -> list[Condition]:
+def reference_conditions(tests: Sequence[ReferenceTest], dialect: Dialect) -> tuple[Condition, ...]:
     """Local Keys of any version, Keys of one version, URLs; identifiers are tokens of their own."""
     conditions = []
     tests = [test for test in tests if test.identifier is None]
@@ -221,4 +238,4 @@ def reference_conditions(tests: Sequence[ReferenceTest], dialect: Dialect) -> li
     if urls:
         of_url = Sql("t.version = ?", (OF_URL,))
         conditions.append(Condition(every((dialect.among("t.target", urls), of_url)), seekable=True))
-    return conditions
+    return tuple(conditions)

@@ -42,6 +42,10 @@ class Plan:
     condition: Sql
 
 
+NOTHING = Plan("nothing", (), EVERYTHING, FALSE)
+"""The plan of a query that nothing can satisfy."""
+
+
 class Planner:
     """Plans against one snapshot of the database."""
 
@@ -50,32 +54,33 @@ class Planner:
         self._snapshot = snapshot
         self._compiler = Compiler(dialect, snapshot)
 
+    def few(self, query: Query) -> Candidates | None:
+        """The candidates, where ids or Patients bound the answer; finding them asks the database for nothing much."""
+        return by_key(query, self._compiler, self._snapshot) or by_patient(query, self._dialect)
+
     def plan(self, query: Query, page: Page) -> Plan:
         """Raises Failure NOT_IMPLEMENTED for what this engine cannot answer."""
-        if self._condition(query, EVERYTHING) == FALSE:
-            return Plan("nothing", (), EVERYTHING, FALSE)
-        few = by_key(query, self._compiler, self._snapshot) or by_patient(query, self._dialect)
+        few = self.few(query)
         if few is not None:
-            return self._driven(few, query, page)
+            return self.driven(few, query, page)
         limit = isqrt((page.count + 1) * self._snapshot.size()) if page.count else VISITED_FOR_TOTAL
         probed = limit if page.total == "none" else max(limit, VISITED_FOR_TOTAL)
         few = by_value(query, self._compiler, self._snapshot, limit=probed)
         if few is not None and few.rows is not None and few.rows <= limit:
-            return self._driven(few, query, page)
+            return self.driven(few, query, page)
         counted = few or by_type(query, self._dialect)
+        condition = self._condition(query, counted)
+        if condition == FALSE:
+            return NOTHING
         walker = Walker(self._compiler, self._snapshot, most=page.count + 1)
         segments = tuple(walker.segments(query, page.sort, page.after)) if page.count else ()
-        return Plan("S", segments, counted, self._condition(query, counted))
+        return Plan("S", segments, counted, condition)
 
-    def _condition(self, query: Query, of: Candidates) -> Sql:
-        """What is left to test of the candidates."""
-        left = query if of.met is None else All(tuple(part for part in conjuncts(query) if part != of.met))
-        return every((of.base, self._compiler.condition(left, of.row)))
-
-    def _driven(self, few: Candidates, query: Query, page: Page) -> Plan:
+    def driven(self, few: Candidates, query: Query, page: Page) -> Plan:
+        """The plan that begins with these candidates."""
         condition = self._condition(query, few)
         if condition == FALSE:
-            return Plan("nothing", (), EVERYTHING, FALSE)
+            return NOTHING
         if not page.count:
             return Plan(f"D {few.name}", (), few, condition)
         if few.name == "patient" and page.sort == (_NEWEST_FIRST,):
@@ -83,6 +88,11 @@ class Planner:
         else:
             statement = sorted_rows(self._compiler, few, condition, sort=page.sort, after=page.after)
         return Plan(f"D {few.name}", (Segment(statement),), few, condition)
+
+    def _condition(self, query: Query, of: Candidates) -> Sql:
+        """What is left to test of the candidates."""
+        left = query if of.met is None else All(tuple(part for part in conjuncts(query) if part != of.met))
+        return every((of.base, self._compiler.condition(left, of.row)))
 
     def _timeline(self, few: Candidates, condition: Sql, page: Page) -> Sql:
         """The rows of one Patient in their own order: nothing is sorted, and the walk ends with the page."""

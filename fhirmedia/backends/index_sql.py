@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.backends.index_candidates import is_light
 from fhirmedia.backends.index_dialect import SQLITE, Sql, sql
 from fhirmedia.backends.index_plan import VISITED_FOR_TOTAL, Plan, Planner
 from fhirmedia.backends.index_terms import SYSTEM, KnownTerms
@@ -21,6 +22,10 @@ from fhirmedia.ports.index import Hits, Page, Position, SortValue
 from fhirmedia.r4.query import Query
 
 T = TypeVar("T")
+
+_SMALL = 500
+"""Searches among so many candidates at most run at once on the event loop: they take less than a millisecond, about
+what it costs to wake a thread and to wait for its turn, which under load may take several."""
 
 _STEPS = 20_000
 """Instructions of SQLite between two looks at the clock: about a millisecond."""
@@ -47,10 +52,14 @@ class SqlSearchIndex:
         for _ in range(readers):
             self._connections.put(open_reader(path))
         self._readers = readers
+        self._inline = open_reader(path)
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="search")
 
     async def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
         """The page and, if wanted, the total. Raises Failure TOO_COSTLY, NOT_IMPLEMENTED or UNAVAILABLE."""
+        hits = self._search_small(query.query, page)
+        if hits is not None:
+            return hits
         return await self._run(lambda connection: self._search(connection, query.query, page))
 
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
@@ -62,6 +71,7 @@ class SqlSearchIndex:
         await asyncio.to_thread(self._pool.shutdown)
         for _ in range(self._readers):
             self._connections.get().close()
+        self._inline.close()
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         budget = _Budget(self._budget_s)
@@ -75,24 +85,25 @@ class SqlSearchIndex:
         connection = self._connections.get()
         try:
             connection.set_progress_handler(budget.exceeded, _STEPS)
-            with _one_state(connection):
+            with _translated(), _one_state(connection):
                 return work(connection)
-        except sqlite3.Error as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                raise Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.") from None
-            raise failure_of(error) from error
         finally:
             self._connections.put(connection)
 
+    def _search_small(self, query: Query, page: Page) -> Hits | None:
+        """The answer, if it takes less time than handing the search to a thread and back; None if it may take more."""
+        if not is_light(query):
+            return None
+        with _translated(), _one_state(self._inline):
+            snapshot = _Snapshot(self._inline, self._terms)
+            planner = Planner(SQLITE, snapshot)
+            few = planner.few(query)
+            if few is None or snapshot.count(few.first(_SMALL + 1)) > _SMALL:
+                return None
+            return _answer(self._inline, planner.driven(few, query, page), page)
+
     def _search(self, connection: sqlite3.Connection, query: Query, page: Page) -> Hits:
-        plan = Planner(SQLITE, _Snapshot(connection, self._terms)).plan(query, page)
-        rows = _rows(connection, plan, most=page.count + 1)
-        shown = rows[: page.count]
-        return Hits(
-            keys=tuple(hit.key for hit in shown),
-            next=shown[-1] if len(rows) > len(shown) > 0 else None,
-            total=_total(connection, plan, page),
-        )
+        return _answer(connection, Planner(SQLITE, _Snapshot(connection, self._terms)).plan(query, page), page)
 
     def _explain(self, connection: sqlite3.Connection, query: Query, page: Page) -> str:
         plan = Planner(SQLITE, _Snapshot(connection, self._terms)).plan(query, page)
@@ -157,16 +168,34 @@ def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
         connection.rollback()
 
 
-def _rows(connection: sqlite3.Connection, plan: Plan, *, most: int) -> Sequence[Position]:
-    found: list[Position] = []
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Errors of the database as Failures."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+            raise Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.") from None
+        raise failure_of(error) from error
+
+
+def _answer(connection: sqlite3.Connection, plan: Plan, page: Page) -> Hits:
+    keys: list[Key] = []
+    last: Position | None = None
+    more = False
     for segment in plan.segments:
-        wanted = sql("{} LIMIT {}", segment.statement, Sql("?", (most - len(found),)))
-        missing: tuple[SortValue, ...] = (None,) * segment.missing
-        for kind, identity, *values in connection.execute(*wanted):
-            found.append(Position((*missing, *values), Key(kind, identity)))
-        if len(found) >= most:
+        room = page.count - len(keys)
+        limited = sql("{} LIMIT {}", segment.statement, Sql("?", (room + 1,)))
+        rows = connection.execute(*limited).fetchall()
+        more = len(rows) > room
+        del rows[room:]
+        if rows:
+            keys.extend(Key(row[0], row[1]) for row in rows)
+            values: tuple[SortValue, ...] = rows[-1][2:]
+            last = Position((None,) * segment.missing + values, keys[-1])
+        if more:
             break
-    return found
+    return Hits(tuple(keys), last if more else None, _total(connection, plan, page))
 
 
 def _total(connection: sqlite3.Connection, plan: Plan, page: Page) -> int | None:

@@ -90,7 +90,7 @@ class Disk:
                 if name and name not in folder.names:
                     assert step.created, "a file was opened that the trace does not know"
                     folder.set(name, File())
-                self._open[step.handle] = folder.names[name] if name else folder
+                self._open[step.handle] = folder.names[name] if name else self._top
             case "W":
                 self._write(self._file(step.handle), step.offset, step.first)
             case "T":
@@ -143,14 +143,14 @@ class Disk:
         return found
 
     def _place(self, path: bytes) -> tuple[Directory, str]:
-        parts = path.decode().removeprefix(self._root).strip("/").split("/")
+        """The folder a path is in, and its name there; the root itself has no name."""
+        *above, name = path.decode().removeprefix(self._root).strip("/").split("/")
         folder = self._top
-        for part in parts[:-1]:
+        for part in above:
             inner = folder.names[part]
             assert isinstance(inner, Directory)
             folder = inner
-        node = folder.names.get(parts[-1]) if parts[-1] else None
-        return (node, "") if isinstance(node, Directory) and parts[-1] else (folder, parts[-1])
+        return folder, name
 
     def _file(self, handle: int) -> File:
         node = self._open[handle]
