@@ -30,6 +30,7 @@ from fhirmedia.custody.checkpoints import Checkpoints
 from fhirmedia.custody.cursors import CursorSeal, load_cursor_keys
 from fhirmedia.custody.custodian import Custodian, Stores
 from fhirmedia.custody.intake import Intake
+from fhirmedia.custody.sweeping import Locks, Sweeper
 from fhirmedia.interactions.archive import Archive
 from fhirmedia.issuer.jose import sign_bytes
 from fhirmedia.issuer.minting import demo_row, ensure_key, is_demo
@@ -45,6 +46,7 @@ from fhirmedia.web.fhir_routes import FhirRoutes
 from fhirmedia.web.health import Health, health_routes
 from fhirmedia.web.metrics import Metrics
 from fhirmedia.web.request_log import RequestLog
+from fhirmedia.web.routing import Shortcut
 from fhirmedia.web.unauthenticated import UnauthenticatedCount
 
 DISK_BROKEN_EXIT = 70
@@ -53,9 +55,10 @@ CHECKPOINT_TYPE = "fhirmedia-checkpoint"
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """An Archive on an open folder, and what has to be closed after it."""
+    """An Archive on an open folder, who sweeps it, and what has to be closed after it."""
 
     archive: Archive
+    sweeper: Sweeper
     close: Callable[[], Awaitable[None]]
 
 
@@ -121,7 +124,14 @@ def open_house(folder: Folder, settings: Settings, *, base_url: str, clock: Cloc
         await objects.close()
         held.close()
 
-    return House(Archive(custodian, registry, settings, base_url, zone, clock), close)
+    sweeper = Sweeper(
+        records,
+        objects,
+        locks=Locks(folder.take_sweeper, folder.sweep_turn),
+        clock=clock,
+        unclaimed_hours=settings.unclaimed_hours,
+    )
+    return House(Archive(custodian, registry, settings, base_url, zone, clock), sweeper, close)
 
 
 def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock = system_clock) -> ASGIApp:
@@ -137,12 +147,13 @@ def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         issuers.warm(clock() // 1000)
-        counting = asyncio.create_task(refused.run())
+        behind = [asyncio.create_task(refused.run()), asyncio.create_task(house.sweeper.run())]
         health.started()
         yield
-        counting.cancel()
-        with suppress(asyncio.CancelledError):
-            await counting
+        for task in behind:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         await refused.flush()
         await house.close()
         log.flush()
@@ -152,8 +163,9 @@ def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock
     app.add_exception_handler(HTTPException, answer_http_exception)
     app.add_exception_handler(Exception, answer_crash)
     fhir = FhirRoutes(archive, Callers(issuers, refused, archive), version=__version__)
-    app.router.routes.extend([*fhir.routes(), *health_routes(health, metrics)])
-    return Envelope(app, metrics, log)
+    routes = [*fhir.routes(), *health_routes(health, metrics)]
+    app.router.routes.extend(routes)
+    return Envelope(Shortcut(routes, app), metrics, log)
 
 
 def witness_of(folder: Folder, clock: Clock) -> Witness:

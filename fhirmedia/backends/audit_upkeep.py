@@ -1,4 +1,4 @@
-"""What one process of a folder does for all: attests the log of changes, and fills the audit's index behind the logs."""
+"""What one process of a folder does for all: attests the log of changes, and fills the audit's index."""
 
 import fcntl
 import logging

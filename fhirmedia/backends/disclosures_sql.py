@@ -158,9 +158,10 @@ class DisclosureLogSql:
 
     def _judge(self, error: sqlite3.Error | OSError) -> Failure:
         """What waiters are told; calls `on_broken` where the file can no longer be trusted."""
-        if isinstance(error, OSError) or error.sqlite_errorcode in _NO_ROOM:
+        code = getattr(error, "sqlite_errorcode", 0)  # errors of the driver itself have none
+        if isinstance(error, OSError) or code in _NO_ROOM:
             return Failure(Category.DISK_FULL, "The storage is full; nothing was disclosed.")
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT):
+        if code & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT):
             self._broken = True
             self._on_broken()
         return failure_of(error)

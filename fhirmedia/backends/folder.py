@@ -100,7 +100,7 @@ class Folder:
 
 def make_folder(path: Path, *, timezone: str) -> Folder:
     """Make an empty or absent folder into a data folder. Raises Failure CONFLICT if other things are in it."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_path_durably(path)
     if any(path.iterdir()):
         raise Failure(Category.CONFLICT, f"{path} holds other files; name an empty or new folder.")
     path.chmod(0o700)
@@ -194,6 +194,15 @@ def file_system_of(path: Path) -> str:
         if fields[2] == wanted:
             return fields[fields.index("-") + 1]
     return "unknown"
+
+
+def _make_path_durably(path: Path) -> None:
+    """The folder and those above it that are missing; a name is durable once the folder it stands in is synced."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700)
+    for each in missing:
+        sync_folder(each.parent)
 
 
 def _write_durably(path: Path, text: str) -> None:

@@ -80,7 +80,7 @@ class IndexWriter:
         """
         key = record.key
         found = connection.execute(_FIND_RES, key).fetchone()
-        rid = found[0] if found is not None else self._new_rid(connection, record)
+        rid = self._new_rid(connection, record) if found is None else found[0]
         people = _people_in(entries, record.facts)
         rows = self._values.of(connection, entries, rid=rid, people=people)
         columns = _res_columns(rid, record, entries=entries, rows=rows, people=people)

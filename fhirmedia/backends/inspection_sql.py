@@ -6,8 +6,6 @@ rows should be is found by writing them there with the very code that writes the
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
-from itertools import chain, starmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,11 +36,11 @@ _VERSIONS = """
         NOT EXISTS (SELECT 1 FROM record_version n WHERE n.type = v.type AND n.id = v.id AND n.version > v.version)
     FROM record_version v WHERE v.sequence > ? ORDER BY v.sequence LIMIT ?"""
 _BEFORE = "SELECT sequence, body FROM record_version WHERE type = ? AND id = ? {0} ORDER BY version DESC LIMIT 1"
-_TABLES = "SELECT sql FROM stored.sqlite_schema WHERE type = 'table' AND name IN ({0})"
-_OTHER_TERMS = (
-    "SELECT 1 FROM main.idx_term a WHERE NOT EXISTS (SELECT 1 FROM stored.idx_term b"
-    " WHERE b.id = a.id AND b.kind = a.kind AND b.text = a.text AND b.many >= a.many)"
+_TABLES = (
+    "SELECT name, sql FROM stored.sqlite_schema WHERE type = 'table'"
+    " AND (name = 'res_row' OR name LIKE 'idx\\_%' ESCAPE '\\') AND name <> 'idx_state'"
 )
+_SEED = "INSERT INTO main.res_row SELECT * FROM stored.res_row WHERE type = ? AND id = ?"
 _BLOBS = "SELECT digest, size, sha1, crcs FROM blob WHERE digest > ? ORDER BY digest LIMIT ?"
 
 
@@ -99,8 +97,9 @@ class SqliteInspection:
         self._connection = sqlite3.connect(":memory:", isolation_level=None, uri=True, cached_statements=512)
         self._connection.execute("ATTACH ? AS stored", (f"file:{path}?mode=ro",))
         self._connection.execute("PRAGMA stored.mmap_size=1073741824")
-        self._tables = self._copy_index_tables()
-        self._comparisons = tuple(chain.from_iterable(starmap(_comparison, self._tables.items())))
+        tables = self._make_tables()
+        self._rows = {name: columns for name, columns in tables.items() if "rid" in columns}
+        self._numbers = {name: columns for name, columns in tables.items() if "rid" not in columns}
         self._index = IndexWriter()
 
     def close(self) -> None:
@@ -134,19 +133,20 @@ class SqliteInspection:
 
     def unlike_index(self, resources: Sequence[tuple[Record, IndexEntries]]) -> Collection[Key]:
         execute = self._connection.execute
-        for name in (*self._tables, "idx_term"):
+        for name in (*self._rows, *self._numbers):
             execute(f"DELETE FROM main.{name}")
-        execute("INSERT INTO main.idx_term SELECT * FROM stored.idx_term")
+        for name in self._numbers:
+            execute(f"INSERT INTO main.{name} SELECT * FROM stored.{name}")
         self._index.begin(self._connection)
         keys: dict[int, Key] = {}
         for record, entries in resources:
-            found = execute("SELECT rid FROM stored.res_row WHERE type = ? AND id = ?", record.key).fetchone()
-            rid = record.sequence if found is None else found[0]
+            execute(_SEED, record.key)  # so that the number of the row is the stored one
+            self._index.put(self._connection, record, entries)
+            (rid,) = execute("SELECT rid FROM main.res_row WHERE type = ? AND id = ?", record.key).fetchone()
             keys[rid] = record.key
-            self._index.put(self._connection, replace(record, sequence=rid), entries)
-            execute("UPDATE main.res_row SET sequence = ? WHERE rid = ?", (record.sequence, rid))
-        unlike = {keys[rid] for statement in self._comparisons for (rid,) in execute(statement)}
-        if execute(_OTHER_TERMS).fetchone() is None:
+        comparisons = (statement for table in self._rows.items() for statement in _comparisons(*table))
+        unlike = {keys[rid] for statement in comparisons for (rid,) in execute(statement)}
+        if all(execute(_only_here("1", *table)).fetchone() is None for table in self._numbers.items()):
             return unlike
         if len(resources) == 1:
             return set(keys.values())
@@ -161,7 +161,7 @@ class SqliteInspection:
 
     def known(self, digests: Sequence[Digest]) -> Collection[Digest]:
         marks = ",".join("?" * len(digests))
-        found = self._connection.execute(f"SELECT digest FROM stored.blob WHERE digest IN ({marks})", digests)
+        found = self._connection.execute(f"SELECT digest FROM stored.blob WHERE digest IN ({marks})", tuple(digests))
         return {parse_digest(digest) for (digest,) in found}
 
     def damages(self) -> Iterator[Finding]:
@@ -178,20 +178,27 @@ class SqliteInspection:
         finally:
             connection.close()
 
-    def _copy_index_tables(self) -> dict[str, list[str]]:
-        """Make the tables of the index in memory; the columns of those that have rows of resources, by name."""
-        execute = self._connection.execute
-        names = (*VALUES, "res_row", "idx_patient")
-        for (sql,) in execute(_TABLES.format(",".join("?" * (len(names) + 1))), (*names, "idx_term")).fetchall():
-            execute(sql)
-        return {name: [column[1] for column in execute(f"PRAGMA main.table_info({name})")] for name in names}
+    def _make_tables(self) -> dict[str, list[str]]:
+        """Make the tables of the index in memory; their columns, by name."""
+        made = self._connection.execute(_TABLES).fetchall()
+        for _, sql in made:
+            self._connection.execute(sql)
+        return {
+            name: [column[1] for column in self._connection.execute(f"PRAGMA main.table_info({name})")]
+            for name, _ in made
+        }
 
 
-def _comparison(name: str, columns: Sequence[str]) -> Iterator[str]:
-    """Statements that yield the `rid` of every row that only one side has."""
+def _only_here(wanted: str, name: str, columns: Sequence[str]) -> str:
     same = " AND ".join(f"a.{column} IS b.{column}" for column in columns)
-    yield f"SELECT a.rid FROM main.{name} a WHERE NOT EXISTS (SELECT 1 FROM stored.{name} b WHERE {same})"
+    return f"SELECT {wanted} FROM main.{name} a WHERE NOT EXISTS (SELECT 1 FROM stored.{name} b WHERE {same})"
+
+
+def _comparisons(name: str, columns: Sequence[str]) -> Iterator[str]:
+    """Statements that yield the `rid` of every row that only one side has."""
+    yield _only_here("a.rid", name, columns)
     if name != "idx_patient":  # not ordered by resource: `damages` looks for rows too many
+        same = " AND ".join(f"a.{column} IS b.{column}" for column in columns)
         yield (
             f"SELECT b.rid FROM main.res_row r CROSS JOIN stored.{name} b ON b.rid = r.rid"
             f" WHERE NOT EXISTS (SELECT 1 FROM main.{name} a WHERE {same})"

@@ -19,9 +19,8 @@ STRAY_VALUES = tuple(
 )
 STRAY_PATIENTS = (
     "FROM idx_patient AS p WHERE NOT EXISTS (SELECT 1 FROM res_row r WHERE r.rid = p.rid AND r.type = p.type"
-    " AND r.id = p.id AND r.recency = p.recency AND (CASE WHEN r.patients IS NULL"
-    " THEN r.sole_patient = p.patient AND p.how = 3"
-    " ELSE instr(' ' || r.patients || ' ', ' ' || p.patient || '=' || p.how || ' ') > 0 END))"
+    " AND r.id = p.id AND r.recency = p.recency"
+    " AND instr(' ' || coalesce(r.patients, r.sole_patient) || ' ', ' ' || p.patient || ' ') > 0)"
 )
 _NAMED = "json_each(CASE WHEN json_valid(CAST(v.facts AS TEXT)) THEN CAST(v.facts AS TEXT) ELSE '{}' END, '$.binaries')"
 MISSING_REFERRERS = (

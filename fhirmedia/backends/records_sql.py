@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from fhirmedia.backends.sqlite import disk_failed, failure_of, open_reader, open
 from fhirmedia.backends.statements import sqlite_text
 from fhirmedia.backends.tables import BinaryContent, BinaryReferrer, Blob, RecordVersion, table_of
 from fhirmedia.core.clock import Clock
+from fhirmedia.core.digests import Digest, parse_digest
 from fhirmedia.core.records import Key, Record
 from fhirmedia.ports.records import Content
 
@@ -107,6 +108,11 @@ class SqliteRecordStore:
 
     async def unclaimed(self, *, before: int, after: str, limit: int) -> Sequence[str]:
         return [binary_id for (binary_id,) in self._reader.execute(UNCLAIMED, (before, after, limit))]
+
+    async def described(self, digests: Sequence[Digest]) -> Collection[Digest]:
+        marks = ",".join("?" * len(digests))
+        found = self._reader.execute(f"SELECT digest FROM blob WHERE digest IN ({marks})", tuple(digests))
+        return {parse_digest(digest) for (digest,) in found}
 
     async def write(self, work: Callable[[SqliteUpkeepTransaction], T]) -> T:
         result: T = await self._commits.submit(work)

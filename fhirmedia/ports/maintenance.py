@@ -101,6 +101,9 @@ class UpkeepStore(Protocol):
         Left out are deleted ones that were released. Time is in milliseconds UTC.
         """
 
+    async def described(self, digests: Sequence[Digest]) -> Collection[Digest]:
+        """Those of the digests that are described as bytes of the archive."""
+
 
 class KeptObjects(Protocol):
     """The bytes, as far as upkeep goes; the calls block."""

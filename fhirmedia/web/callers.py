@@ -68,10 +68,10 @@ class Callers:
 
     def _caller(self, request: Request) -> Caller:
         require_no_token(request.scope["query_string"])
-        given = request.headers.getlist("authorization")
+        given = [value for name, value in request.scope["headers"] if name == b"authorization"]
         if len(given) != 1:
             raise Failure(Category.UNAUTHENTICATED, "A bearer token is needed.", code="login")
-        scheme, _, token = given[0].partition(" ")
+        scheme, _, token = given[0].decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             raise Failure(Category.UNAUTHENTICATED, "A bearer token is needed.", code="login")
         judged = self._issuers.judge(token.strip(), now_s=self._archive.clock() // 1000)

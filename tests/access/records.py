@@ -29,10 +29,10 @@ _SHAPES: dict[str, Resource] = {
 }
 
 
-def a(type: str, id: str, *, of: str | None = "anna", unit: str | None = "derm", **other: Any) -> Resource:
+def a(kind: str, id: str, /, *, of: str | None = "anna", unit: str | None = "derm", **other: Any) -> Resource:
     """`a("Media", "m1", of="bo", unit="eyes")`; directory types have neither patient nor unit."""
-    resource = {"resourceType": type, "id": id, **_SHAPES[type]}
-    if type in CLINICAL:
+    resource = {"resourceType": kind, "id": id, **_SHAPES[kind]}
+    if kind in CLINICAL:
         if of is not None:
             resource["subject"] = {"reference": f"Patient/{of}"}
         if unit is not None:

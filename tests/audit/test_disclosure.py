@@ -14,6 +14,9 @@ from tests.audit.logs import a_disclosure, touch
 
 texts = st.text(max_size=12)
 maybe = st.none() | texts
+END_OF_TIME = 253_402_300_799_999
+"""The last millisecond of the year 9999, beyond which FHIR has no instants."""
+
 PEOPLE = ("anna", "bo", "ce")
 patients = st.lists(st.sampled_from(PEOPLE), unique=True).map(tuple)
 touches = st.builds(
@@ -21,7 +24,7 @@ touches = st.builds(
 )
 disclosures = st.builds(
     Disclosure,
-    time=st.integers(0, 2**50),
+    time=st.integers(0, END_OF_TIME),
     interaction=texts,
     subject=texts,
     client=texts,

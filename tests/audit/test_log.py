@@ -83,22 +83,49 @@ async def test_nobody_is_answered_before_the_sync(tmp_path: Path, faults: WalFau
     await log.close()
 
 
-async def test_full_disk_is_told_and_passes(tmp_path: Path, faults: WalFaults) -> None:
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE])
+async def test_full_disk_is_told_and_passes(tmp_path: Path, faults: WalFaults, code: int) -> None:
     log = open_log(tmp_path)
     await log.append(b"before")
     head = log.head
-    faults.full = True
+    faults.refusal = code
     for raw_query in (None, SALT + b"q"):
         with pytest.raises(Failure) as refused:
             await log.append(b"lost", raw_query)
         assert refused.value.category is Category.DISK_FULL
     assert log.head == head
     assert rows_of(tmp_path) == [b"before"]  # reading goes on
-    faults.full = False
+    faults.refusal = 0
     await log.append(b"after")
     await log.close()
     assert rows_of(tmp_path) == [b"before", b"after"]
     assert breaches(tmp_path) == []
+
+
+async def test_full_disk_when_a_new_file_is_due_costs_nothing(tmp_path: Path, faults: WalFaults) -> None:
+    log = open_log(tmp_path, limits=LogLimits(attest_rows=10**9, attest_s=1_000, segment_rows=5))
+    faults.refusal_of_new = sqlite3.SQLITE_FULL
+    for number in range(1, 9):
+        await log.append(row_content(number))
+    assert [first for first, _ in segments(tmp_path, LOG)] == [1]
+    faults.refusal_of_new = 0
+    await log.append(row_content(9))
+    await log.append(row_content(10))
+    await log.close()
+    assert [first for first, _ in segments(tmp_path, LOG)] == [1, 10]
+    assert rows_of(tmp_path) == [row_content(number) for number in range(1, 11)]
+    assert breaches(tmp_path) == []
+
+
+async def test_group_that_cannot_be_stored_leaves_nothing_behind(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    with pytest.raises(Failure) as refused:
+        await log.append(b"one", "text")  # type: ignore[arg-type]  # what the column refuses
+    assert refused.value.category is Category.UNAVAILABLE
+    await log.append(b"two")
+    await log.append(b"three", SALT)
+    assert rows_of(tmp_path) == [b"two", b"three"]
+    await log.close()
 
 
 async def test_failed_sync_breaks_the_log_for_good(tmp_path: Path, faults: WalFaults) -> None:

@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any, Self
 
 SQLITE_OPEN_WAL = 0x80000
-SQLITE_FULL = 13
 SQLITE_IOERR_FSYNC = 1034
 
 _METHODS = 19
@@ -38,10 +37,14 @@ class Vfs(ctypes.Structure):
 
 
 class WalFaults:
-    """`full`: writes find no room; `broken`: syncs fail; `syncs`: how many syncs there were."""
+    """`refusal`: what writes are refused with (0: nothing), `refusal_of_new`: those to logs opened from now on.
+
+    `broken`: syncs fail; `syncs`: how many syncs there were.
+    """
 
     def __init__(self) -> None:
-        self.full = False
+        self.refusal = 0
+        self.refusal_of_new = 0
         self.broken = False
         self.syncs = 0
         self._kept: list[Any] = []
@@ -69,9 +72,10 @@ class WalFaults:
         plain = (Pointer * _METHODS).from_address(address)
         ours = (Pointer * _METHODS)(*plain)
         write, sync = Write(plain[_X_WRITE]), Sync(plain[_X_SYNC])
+        own_refusal = self.refusal_of_new
 
         def faulty_write(file: int, content: int, size: int, at: int) -> int:
-            return SQLITE_FULL if self.full else write(file, content, size, at)
+            return self.refusal or own_refusal or write(file, content, size, at)
 
         def faulty_sync(file: int, flags: int) -> int:
             self.syncs += 1

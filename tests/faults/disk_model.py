@@ -174,8 +174,9 @@ def materialise(state: dict[str, bytes | None], folder: Path) -> None:
     folder.mkdir()
     for path, content in sorted(state.items()):
         if content is None:
-            (folder / path).mkdir(exist_ok=True)
+            (folder / path).mkdir(mode=0o700)
         else:
+            (folder / path).touch(mode=0o600)
             (folder / path).write_bytes(content)
 
 

@@ -1,0 +1,52 @@
+"""Test copies of product files in which one promise is broken; the suites must notice each of them."""
+
+from pathlib import Path
+
+BACKENDS = Path(__file__).parents[2] / "fhirmedia" / "backends"
+
+
+def spoilt(name: str, place: Path, *changes: tuple[str, str]) -> Path:
+    """A copy of a file of `backends` in `place`, each old text replaced by a new one; every old text must be there."""
+    source = (BACKENDS / name).read_text(encoding="utf-8")
+    for old, new in changes:
+        assert source.count(old) == 1, f"{name} no longer reads: {old}"
+        source = source.replace(old, new)
+    copy = place / name
+    copy.write_text(source, encoding="utf-8")
+    return copy
+
+
+def rename_before_sync(place: Path) -> Path:
+    """objects_files.py that gives an upload its name first and syncs its bytes afterwards."""
+    return spoilt(
+        "objects_files.py",
+        place,
+        ("        os.fsync(self._descriptor)\n        digest", "        digest"),
+        ("        sync_folder(target.parent)\n        return blob", "        sync_folder(target.parent)\n"
+         "        with target.open('rb') as late:\n            os.fsync(late.fileno())\n        return blob"),
+    )  # fmt: skip
+
+
+def bytes_after_record(place: Path) -> Path:
+    """objects_files.py that acknowledges an upload and gives it its name a moment later."""
+    return spoilt(
+        "objects_files.py",
+        place,
+        ("import asyncio\n", "import asyncio\nimport threading\n"),
+        ("os.rename(receiving.path, target)", "self._later(receiving.path, target)"),
+        ("    def _path(self", "    def _later(self, source: Path, target: Path) -> None:\n"
+         "        kept = source.with_suffix('.kept')\n"
+         "        os.rename(source, kept)\n"
+         "        threading.Timer(0.03, os.rename, (kept, target)).start()\n\n    def _path(self"),
+    )  # fmt: skip
+
+
+def answer_before_audit(place: Path) -> Path:
+    """disclosures_sql.py that lets an answer go while its row still waits."""
+    return spoilt(
+        "disclosures_sql.py",
+        place,
+        ("        await self._commits.submit((disclosure, raw_query))",
+         "        asyncio.get_running_loop().call_later(0.01, lambda: asyncio.ensure_future("
+         "self._commits.submit((disclosure, raw_query))))"),
+    )  # fmt: skip
