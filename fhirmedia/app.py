@@ -30,6 +30,7 @@ from fhirmedia.custody.checkpoints import Checkpoints
 from fhirmedia.custody.cursors import CursorSeal, load_cursor_keys
 from fhirmedia.custody.custodian import Custodian, Stores
 from fhirmedia.custody.intake import Intake
+from fhirmedia.custody.mending import Mender
 from fhirmedia.custody.sweeping import Locks, Sweeper
 from fhirmedia.interactions.archive import Archive
 from fhirmedia.issuer.jose import sign_bytes
@@ -55,10 +56,12 @@ CHECKPOINT_TYPE = "fhirmedia-checkpoint"
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """An Archive on an open folder, who sweeps it, and what has to be closed after it."""
+    """An Archive on an open folder, who sweeps and mends it, and what has to be closed after it."""
 
     archive: Archive
+    disclosures: DisclosureLogSql
     sweeper: Sweeper
+    mender: Mender
     close: Callable[[], Awaitable[None]]
 
 
@@ -86,12 +89,23 @@ def trusted_issuers(settings: Settings, folder: Folder, registry: Registry, *, b
     )
 
 
-def open_house(folder: Folder, settings: Settings, *, base_url: str, clock: Clock = system_clock) -> House:
-    """Everything an interaction needs, on this folder. The folder is held open beside other processes."""
+def open_house(
+    folder: Folder,
+    settings: Settings,
+    *,
+    base_url: str,
+    clock: Clock = system_clock,
+    alone: bool = False,
+    mismatched: Callable[[int], None] = lambda _number: None,
+) -> House:
+    """Everything an interaction needs, on this folder, which is held open beside other processes or `alone`.
+
+    `mismatched` is told how many hits of a search the re-check refused. Raises Failure CONFLICT where somebody else's hold forbids it.
+    """
     registry = load_registry()
     zone = ZoneInfo(settings.timezone)
     extractor = Extractor(registry, base_url=base_url, zone=zone)
-    held = folder.hold(alone=False)
+    held = folder.hold(alone=alone)
     objects = FileObjectStore(folder.path, on_broken=_end_process)
     records = SqliteRecordStore(
         folder.records,
@@ -108,7 +122,7 @@ def open_house(folder: Folder, settings: Settings, *, base_url: str, clock: Cloc
         base_url=base_url,
         seconds=settings.search_seconds,
     )
-    stores = Stores(records, objects, index, disclosures, views={AUDIT_EVENT: events})
+    stores = Stores(records, objects, index, disclosures, views={AUDIT_EVENT: events}, mismatched=mismatched)
     custodian = Custodian(
         stores,
         registry=registry,
@@ -131,23 +145,26 @@ def open_house(folder: Folder, settings: Settings, *, base_url: str, clock: Cloc
         clock=clock,
         unclaimed_hours=settings.unclaimed_hours,
     )
-    return House(Archive(custodian, registry, settings, base_url, zone, clock), sweeper, close)
+    archive = Archive(custodian, registry, settings, base_url, zone, clock)
+    return House(archive, disclosures, sweeper, Mender(records, clock=clock), close)
 
 
 def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock = system_clock) -> ASGIApp:
     """The ASGI application of one worker."""
-    house = open_house(folder, settings, base_url=base_url, clock=clock)
-    archive = house.archive
+    metrics = Metrics()
+    mismatched = metrics.index_mismatch.inc
+    house = open_house(folder, settings, base_url=base_url, clock=clock, mismatched=mismatched)
+    archive, disclosures = house.archive, house.disclosures
     issuers = trusted_issuers(settings, folder, archive.registry, base_url=base_url)
     refused = UnauthenticatedCount(archive.custodian)
-    metrics = Metrics()
     log = RequestLog(clock)
     health = Health(folder.path)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         issuers.warm(clock() // 1000)
-        behind = [asyncio.create_task(refused.run()), asyncio.create_task(house.sweeper.run())]
+        watching = metrics.watch(lambda: (disclosures.head.log_id, disclosures.head.sequence, disclosures.attested))
+        behind = [asyncio.create_task(work) for work in (refused.run(), house.sweeper.run(), watching)]
         health.started()
         yield
         for task in behind:

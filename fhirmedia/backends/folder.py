@@ -8,6 +8,7 @@ tmp/         bytes being received             DEMO        present only in a fold
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -167,8 +168,12 @@ def folder_version(path: Path) -> int:
     if not folder.exists:
         raise Failure(Category.NOT_FOUND, f"{path} is not a data folder of fhirmedia.")
     stated = (path / "VERSION").read_text().strip()
-    with closing(open_reader(folder.records)) as connection:
-        (made,) = connection.execute("PRAGMA user_version").fetchone()
+    try:
+        with closing(open_reader(folder.records)) as connection:
+            (made,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError:
+        text = "The database of the folder cannot be read; restore a backup into another folder."
+        raise Failure(Category.CORRUPT, text) from None
     if not stated.isdecimal() or max(int(stated), made) > int(SCHEMA_VERSION):
         raise Failure(
             Category.CONFLICT,

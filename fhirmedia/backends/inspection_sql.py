@@ -111,6 +111,11 @@ class SqliteInspection:
         (last,) = self._connection.execute("SELECT coalesce(max(sequence), 0) FROM stored.record_version").fetchone()
         return int(last)
 
+    @property
+    def blob_count(self) -> int:
+        """How many contents `blobs` will yield."""
+        return int(self._connection.execute("SELECT count(*) FROM stored.blob").fetchone()[0])
+
     def versions(self) -> Iterator[Sequence[Stored]]:
         last = 0
         while True:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fhirmedia.backends.folder import Folder, file_system_of, open_folder
+from fhirmedia.backends.folder import Folder, open_folder
 from fhirmedia.cli.options import DEFAULT_PORT, port
 from fhirmedia.core.settings import Settings, load_settings
 
@@ -16,10 +16,7 @@ def existing_folder(path: Path, *, any_zone: bool = False) -> tuple[Folder, Sett
     """
     settings = load_settings()
     if settings.allow_volatile_storage:
-        print(
-            f"fhirmedia: FHIRMEDIA_ALLOW_VOLATILE_STORAGE is set; what is on {file_system_of(path.parent)} may be lost.",
-            file=sys.stderr,
-        )
+        print("fhirmedia: FHIRMEDIA_ALLOW_VOLATILE_STORAGE is set; the folder may be lost.", file=sys.stderr)
     timezone = None if any_zone else settings.timezone
     return open_folder(path, timezone=timezone, allow_volatile=settings.allow_volatile_storage), settings
 

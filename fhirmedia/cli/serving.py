@@ -1,6 +1,7 @@
 """Running the application: an open socket, one process or several on it, and a graceful end."""
 
 import multiprocessing
+import multiprocessing.connection
 import signal
 import socket
 import sys
@@ -51,7 +52,7 @@ def serve(
 
 
 class Worker(uvicorn.Server):
-    """One process's server; says when it has started."""
+    """One process's server; says when it has started, and ends well when it is asked to end."""
 
     def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
         super().__init__(config)
@@ -61,6 +62,11 @@ class Worker(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_start()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Finish what is under way; a second SIGINT does not wait. The signal is not raised again afterwards."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def _run_worker(
@@ -92,13 +98,9 @@ def _run_workers(
 ) -> int:
     """One child per worker; a child that dies by itself ends the others, so that nothing half serves."""
     context = multiprocessing.get_context("fork")
-    ready = context.Barrier(workers + 1)
-    children = [
-        context.Process(
-            target=_child, args=(folder, settings, base_url, listener, ready.wait), name=f"fhirmedia-{number}"
-        )
-        for number in range(workers)
-    ]
+    heard, said = context.Pipe(duplex=False)
+    arguments = (folder, settings, base_url, listener, lambda: said.send_bytes(b"started"))
+    children = [context.Process(target=_child, args=arguments, name=f"fhirmedia-{each}") for each in range(workers)]
     for child in children:
         child.start()
 
@@ -108,9 +110,14 @@ def _run_workers(
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    ready.wait()
-    announce(base_url)
-    multiprocessing.connection.wait([child.sentinel for child in children])
+    ended = [child.sentinel for child in children]
+    starting = workers
+    while starting and heard in multiprocessing.connection.wait([heard, *ended]):
+        heard.recv_bytes()
+        starting -= 1
+    if not starting:
+        announce(base_url)
+        multiprocessing.connection.wait(ended)
     stop(0, None)
     for child in children:
         child.join()

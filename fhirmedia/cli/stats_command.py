@@ -12,7 +12,7 @@ from fhirmedia.cli.progress import Progress
 
 EXAMPLES = """\
 It runs beside a server and shows one moment. JSON counts the stored text of resources, the media types count what
-Binaries stand for; the same content stored twice is kept once, and counted once in the last line.
+Binaries stand for; the same content stored twice is kept once, and counted once in the last lines.
 
 examples:
   fhirmedia stats --data /srv/fhirmedia
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _table(counts: Counts) -> str:
-    rows = [("type", "current", "JSON", "deleted", "versions", "JSON of all")]
+    rows: list[tuple[str, ...]] = [("type", "current", "JSON", "deleted", "versions", "JSON of all")]
     rows += [
         (
             name,
@@ -54,29 +54,24 @@ def _table(counts: Counts) -> str:
         )
         for name, count in counts.types.items()
     ]
-    media = [("media type", "Binaries", "bytes")]
+    media: list[tuple[str, ...]] = [("media type", "Binaries", "bytes")]
     media += [(name, f"{count.binaries:,}", _size(count.bytes)) for name, count in counts.contents.items()]
-    return "\n".join(
-        (
-            *_aligned(rows),
-            "",
-            *_aligned(media),
-            "",
-            f"{counts.objects:,} different contents, {_size(counts.object_bytes)}; {counts.unclaimed:,} uploads that no "
-            f"record ever referred to; {counts.changes_audited:,} audited changes",
-        )
+    rest = (
+        f"{counts.objects:,} different contents, {_size(counts.object_bytes)}",
+        f"{counts.unclaimed:,} uploads that no record ever referred to",
+        f"{counts.changes_audited:,} audited changes",
     )
+    return "\n".join((*_aligned(rows), "", *_aligned(media), "", *rest))
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    return ["  ".join(map(_padded, row, widths, range(len(row)))).rstrip() for row in rows]
+
+
+def _padded(cell: str, width: int, place: int) -> str:
+    """Names to the left, numbers to the right."""
+    return cell.ljust(width) if place == 0 else cell.rjust(width)
 
 
 def _size(number: int) -> str:

@@ -36,6 +36,8 @@ class Claims:
         Raises UNPROCESSABLE if the Binary is unknown, not this Caller's to refer to, or about other patients; INVALID
         if a declared size, hash or type is wrong.
         """
+        if not facts.binaries:
+            return False
         filled = False
         for found in find_attachments(resource, str(resource["resourceType"])):
             url = found.node.get("url")

@@ -1,6 +1,6 @@
 """The Custodian: the only holder of the stores, and the only maker of Sessions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
@@ -25,13 +25,18 @@ from fhirmedia.r4.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Everything a Session reaches for; `views` are types projected from something else than records."""
+    """Everything a Session reaches for.
+
+    `views` are types projected from something else than records; `mismatched` is told how many hits of a search the
+    re-check refused.
+    """
 
     records: RecordStore
     objects: ObjectStore
     index: SearchIndex
     disclosures: DisclosureLog
     views: Mapping[str, RecordView]
+    mismatched: Callable[[int], None] = lambda _number: None
 
 
 class Custodian:

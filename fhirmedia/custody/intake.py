@@ -11,7 +11,7 @@ from fhirmedia.access.grant import Action, Grant
 from fhirmedia.access.policy import IMPORTER
 from fhirmedia.access.security_labels import security_to_store
 from fhirmedia.core.errors import Category, Failure, Issue
-from fhirmedia.core.records import Facts, Key, Method, Record
+from fhirmedia.core.records import Key, Method, Record
 from fhirmedia.custody.binaries import BINARY, Binaries
 from fhirmedia.custody.claims import Claims
 from fhirmedia.custody.proposal import Proposal, expect, may_create_under
@@ -76,7 +76,8 @@ class Intake:
         old: Record | None,
     ) -> Record:
         key, resource = proposal.key, dict(proposal.resource or {})
-        lookup = _lookup(transaction)
+        neighbours = Neighbours(transaction)
+        lookup = neighbours.body
         unchecked = IMPORTER in caller.roles
         self._set_meta(resource, caller, old, lookup)
         entries = self._extractor.entries(resource, key=key, last_updated_ms=0)
@@ -86,7 +87,7 @@ class Intake:
         if self._claims.settle(transaction, caller, grant, resource, facts=facts):
             entries = self._extractor.entries(resource, key=key, last_updated_ms=0)
         if not unchecked:
-            self._check_references(transaction, caller, grant, resource, facts=facts, key=key)
+            self._check_references(neighbours, caller, grant, resource, key=key)
         method: Method = "create" if old is None else "update"
         return transaction.put(Draft(key, method, prepare(resource), facts, entries))
 
@@ -105,20 +106,13 @@ class Intake:
         resource["meta"] = meta
 
     def _check_references(
-        self,
-        transaction: RecordTransaction,
-        caller: Caller,
-        grant: Grant,
-        resource: JsonObject,
-        *,
-        facts: Facts,
-        key: Key,
+        self, neighbours: "Neighbours", caller: Caller, grant: Grant, resource: JsonObject, *, key: Key
     ) -> None:
         issues = []
         for expression, target in access_references(resource, registry=self._registry, base_url=self._base_url):
-            if target == key or target.type == BINARY:
+            if target == key:
                 continue
-            found = transaction.current(target)
+            found = neighbours.record(target)
             admitted = found is not None and (grant.admits("read", target, found.facts) or _own(caller, target))
             if found is None or found.deleted or not admitted:
                 text = "The reference does not lead to a resource that may be read."
@@ -174,9 +168,23 @@ def _security(record: Record) -> JsonArray:
     return security if isinstance(security, list) else []
 
 
-def _lookup(transaction: RecordTransaction) -> Lookup:
-    def current(key: Key) -> JsonObject | None:
-        record = transaction.current(key)
-        return None if record is None or record.body is None else parse_json(record.body)
+class Neighbours:
+    """What a new version refers to, each record read and parsed once for one write."""
 
-    return current
+    def __init__(self, transaction: RecordTransaction) -> None:
+        self._transaction = transaction
+        self._records: dict[Key, Record | None] = {}
+        self._bodies: dict[Key, JsonObject | None] = {}
+
+    def record(self, key: Key) -> Record | None:
+        """The newest version of a Key."""
+        if key not in self._records:
+            self._records[key] = self._transaction.current(key)
+        return self._records[key]
+
+    def body(self, key: Key) -> JsonObject | None:
+        """The parsed body of the newest version; None where there is none."""
+        if key not in self._bodies:
+            record = self.record(key)
+            self._bodies[key] = None if record is None or record.body is None else parse_json(record.body)
+        return self._bodies[key]

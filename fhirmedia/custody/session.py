@@ -108,11 +108,10 @@ class Session:
         view = self._stores.views.get(types[0]) if len(types) == 1 else None
         hits = await (view or self._stores.index).search(narrowed, page=walk.page())
         found = await (view or self._stores.records).read(hits.keys)
-        records = [
-            record
-            for record in found
-            if record is not None and not record.deleted and self._grant.admits("read", record.key, record.facts)
-        ]
+        live = [record for record in found if record is not None and not record.deleted]
+        records = [record for record in live if self._grant.admits("read", record.key, record.facts)]
+        if len(records) < len(live):
+            self._stores.mismatched(len(live) - len(records))
         for record in records:
             self._touch(record, "listed")
         return Found(records, hits.total, bookmark(hits.next))

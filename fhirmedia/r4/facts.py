@@ -24,7 +24,6 @@ Lookup = Callable[[Key], JsonObject | None]
 
 Source = Literal["staff", "patient", "external"]
 
-_BINARY = "Binary"  # type-name: the one type that stands for bytes
 _ENCOUNTER = "Encounter"  # type-name: its provider owns what has no owner of its own
 _ORGANIZATION = "Organization"  # type-name: units and care providers
 _MAX_DEPTH = 16
@@ -82,7 +81,8 @@ def department_tag(resource: JsonObject, *, registry: Registry, base_url: str, l
 def access_references(resource: JsonObject, *, registry: Registry, base_url: str) -> tuple[tuple[str, Key], ...]:
     """References that decide access and so have to lead somewhere: (FHIRPath, Key), in no particular order.
 
-    They are the Patients of the compartment parameters, the Organization that owns the record, and Binaries.
+    They are the Patients of the compartment parameters and the Organization that owns the record. Binaries decide
+    access too; what claims them is judged where they are claimed.
     """
     served = registry.served(str(resource["resourceType"]))
     found: list[tuple[str, Key]] = []
@@ -91,10 +91,6 @@ def access_references(resource: JsonObject, *, registry: Registry, base_url: str
             keys = _local_keys((branch,), resource, base_url=base_url)
             found.extend((_path(branch), key) for key in keys if key.type == PATIENT)
     found.extend(islice(_owners(resource, served, table=registry.table, base_url=base_url), 1))
-    for attachment in find_attachments(resource, served.name):
-        binary = local_binary_id(_text(attachment.node.get("url")), base_url)
-        if binary is not None:
-            found.append((f"{attachment.path}.url", Key(_BINARY, binary)))
     return tuple(dict.fromkeys(found))
 
 

@@ -1,19 +1,29 @@
 """What `/metrics` shows: requests, their time, and what custody wants watched. Labels hold no ids."""
 
+import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
+WATCH_S = 5
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 def share_metrics(folder: Path) -> None:
-    """Let all workers of a folder count together; called before the first metric is made."""
+    """Let all workers of a folder count together; called before the first metric is made.
+
+    What processes that are gone have counted is forgotten.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file in folder.glob("*.db"):
+        if not Path("/proc", file.stem.rpartition("_")[2]).exists():
+            file.unlink(missing_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    values.ValueClass = values.get_value_class()  # the library decided when it was imported, without the folder
 
 
 class Metrics:
@@ -31,10 +41,13 @@ class Metrics:
         self.index_mismatch = Counter(
             "fhirmedia_index_mismatch_total", "Hits the index named that the re-check refused.", registry=self._registry
         )
-        self.audit_head = Gauge(
-            "fhirmedia_audit_head", "Rows in the disclosure log of a worker.", ["log"],
-            registry=self._registry, multiprocess_mode="max",
-        )  # fmt: skip
+        self._audit_head, self._audit_attested = (
+            Gauge(f"fhirmedia_audit_{name}", meaning, ["log"], registry=self._registry, multiprocess_mode="max")
+            for name, meaning in (
+                ("head", "Rows in the disclosure log of a worker."),
+                ("attested", "Those of them that a signed checkpoint vouches for."),
+            )
+        )
 
     def answered(self, route: str, method: str, *, status: int, seconds: float) -> None:
         """Count one answer."""
@@ -44,6 +57,14 @@ class Metrics:
             self._counters[route, method, status] = counters
         counters[0].inc()
         counters[1].observe(seconds)
+
+    async def watch(self, disclosures: Callable[[], tuple[str, int, int]]) -> None:
+        """Show where the log of this worker ends (its name, its rows, those attested) until cancelled."""
+        while True:
+            log, rows, attested = disclosures()
+            self._audit_head.labels(log).set(rows)
+            self._audit_attested.labels(log).set(attested)
+            await asyncio.sleep(WATCH_S)
 
     def page(self) -> bytes:
         """The text a scraper reads."""

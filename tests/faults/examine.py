@@ -83,6 +83,12 @@ class Examiner:
         found += [problem for each in told if (problem := self._kept(each))]
         return found
 
+    def look_for_halves(self) -> list[str]:
+        """Rows that stand without those they belong to."""
+        with closing(sqlite3.connect(self._folder.records)) as connection:
+            counts = {sentence: len(connection.execute(query).fetchall()) for sentence, query in _HALF.items()}
+        return [f"{count} times {sentence}" for sentence, count in counts.items() if count]
+
     def look_everywhere(self) -> list[str]:
         """What only a full walk can show: the database's own check, stray objects, the signed audit."""
         found = []
@@ -128,9 +134,6 @@ class Examiner:
             for binary_id, version, digest, size, crcs in connection.execute(_CONTENTS, (before,)):
                 self._contents[f"Binary/{binary_id}", version] = digest.removeprefix("sha256:")
                 yield from self._object(digest.removeprefix("sha256:"), size, crcs)
-            for sentence, query in _HALF.items():
-                if (count := len(connection.execute(query).fetchall())) > 0:
-                    yield f"{count} times {sentence}"
 
     def _object(self, name: str, size: int | None, crcs: bytes | None) -> Iterator[str]:
         path = self._folder.path / "objects" / name[:2] / name[2:4] / name
@@ -183,6 +186,6 @@ def examine(folder: Path, told: Iterable[Told]) -> list[str]:
     """A full examination."""
     examiner = Examiner(folder)
     try:
-        return [*examiner.look(told), *examiner.look_everywhere()]
+        return [*examiner.look(told), *examiner.look_for_halves(), *examiner.look_everywhere()]
     except (sqlite3.Error, OSError, ValueError) as broken:
         return [f"the folder cannot be read: {type(broken).__name__} {broken}"]

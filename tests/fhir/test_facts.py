@@ -325,7 +325,6 @@ def test_references_that_decide_access() -> None:
         ("DocumentReference.subject", Key("Patient", "a")),
         ("DocumentReference.author", Key("Patient", "b")),
         ("DocumentReference.extension[1].value", Key("Organization", "ward")),
-        ("DocumentReference.content[0].attachment.url", Key("Binary", "b1")),
     }
     patient: dict[str, Any] = {"resourceType": "Patient", "managingOrganization": {"reference": "Organization/skin"}}
     assert access_references(patient, registry=REGISTRY, base_url=BASE) == ()

@@ -1,0 +1,239 @@
+"""What someone asks who wants to learn of hidden records: every route, and every way an answer might betray them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.access.records import TEXT, a, label, with_content
+from tests.access.worlds import KNOWN_BYTES, MINUTE, MORNING, SECRET_BYTES, Someone, World, look
+
+LINES = frozenset({
+    "total", "_summary=count", "_total", "last page", "next", "_sort", "_elements", "_summary", "_id", "identifier",
+    "If-None-Exist", "client-chosen id", "PUT on hidden", "DELETE on hidden", "reference text", "_lastUpdated",
+    "history", "formerly visible", "deleted or never", "HEAD", "ETag", "If-None-Match", "If-Modified-Since", "Range",
+    "known bytes", "outcome text", "AuditEvent", "403 or 404", "compartment", "cursor", "labels",
+})  # fmt: skip
+"""The ways to betray a hidden record that the interactions of today offer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request, and the ways it tries."""
+
+    lines: frozenset[str]
+    method: str
+    path: str
+    sent: dict[str, Any]
+
+
+def ask(lines: str, method: str, path: str, **sent: Any) -> Ask:
+    """`ask("HEAD, ETag", "HEAD", "/Media/x")`."""
+    return Ask(frozenset(lines.split(", ")), method, path, sent)
+
+
+def corpus(someone: Someone) -> Iterator[Ask]:
+    """Questions first, then writes, then the questions a write raises."""
+    yield from _searches(someone)
+    for key in _keys(someone):
+        yield from _reads(key)
+    for binary in _binaries(someone):
+        yield from _downloads(binary)
+    yield from _events()
+    yield from _creates(someone)
+    for key in _keys(someone):
+        yield from _writes(key)
+    for binary in _binaries(someone):
+        yield from _byte_writes(binary)
+    yield ask("total, next", "GET", "/Media?_total=accurate&_sort=_lastUpdated")
+    yield from _events()
+
+
+def walk(world: World) -> None:
+    """Pages of several sizes and orders, to the end."""
+    for count in (1, 2, 3, 50):
+        for query in ("", "&_sort=created", "&_sort=-created", "&_sort=-_lastUpdated&_total=accurate", "&_sort=_id"):
+            following: str | None = f"/Media?_count={count}{query}"
+            while following is not None:
+                page = look(world, "GET", following)
+                links = page.json().get("link", []) if page.status_code == 200 else []
+                following = next((link["url"] for link in links if link["relation"] == "next"), None)
+    following = "/Media/turned/_history?_count=1"
+    while following is not None:
+        page = look(world, "GET", following)
+        links = page.json().get("link", [])
+        following = next((link["url"] for link in links if link["relation"] == "next"), None)
+
+
+def _searches(someone: Someone) -> Iterator[Ask]:
+    timeline = "/?_type=Media,DocumentReference,ImagingStudy,DiagnosticReport"
+    for query, lines in (
+        ("", "total"),
+        ("_summary=count", "_summary=count"),
+        ("_summary=true", "_summary"),
+        ("_summary=data", "_summary"),
+        ("_summary=text", "_summary"),
+        ("_total=accurate", "_total"),
+        ("_total=estimate", "_total"),
+        ("_total=none&_count=2", "_total, last page, next"),
+        ("_count=0", "total"),
+        ("_count=1", "last page, next"),
+        ("_count=4&_total=accurate", "last page, next"),
+        ("_sort=created", "_sort"),
+        ("_sort=-created", "_sort"),
+        ("_sort=-_lastUpdated", "_sort, _lastUpdated"),
+        ("_sort=_id", "_sort"),
+        ("_sort=-when", "_sort"),
+        ("_elements=identifier", "_elements"),
+        ("_elements=status,note", "_elements"),
+        ("_id=m1", "_id"),
+        ("_id=early-0", "_id"),
+        ("_id=m1,early-0,late-0,turned-away-0,never", "_id"),
+        ("identifier=secret-1", "identifier"),
+        ("identifier=urn:numbers|n-1", "identifier"),
+        ("identifier=never", "identifier"),
+        ("identifier:missing=true", "identifier"),
+        ("created=ge2026-03-01", "total"),
+        ("created=lt2026-01-01", "total"),
+        ("status:not=completed", "total"),
+        ("body-site=7569003", "total"),
+        ("department=derm", "total"),
+        ("department=eyes", "total"),
+        ("when=2026-01", "total"),
+        ("patient=Patient/anna", "total"),
+        ("patient=Patient/bo", "total"),
+        ("patient=Patient/unknown-0", "total"),
+        ("patient=Patient/never", "total"),
+        ("_tag=derm", "total"),
+        ("_id=", "outcome text"),
+        ("colour=red", "outcome text"),
+    ):
+        yield ask(lines, "GET", f"/Media?{query}")
+    for minute in range(0, 40, 4):
+        low, high = MORNING + minute * MINUTE, MORNING + (minute + 4) * MINUTE
+        window = f"_lastUpdated=ge{_instant(low)}&_lastUpdated=lt{_instant(high)}"
+        yield ask("_lastUpdated, total", "GET", f"/Media?{window}&_total=accurate")
+    for query in ("", "&patient=Patient/anna", "&_summary=count", "&_sort=-when&_count=2", "&patient=Patient/unknown-0"):
+        yield ask("total, 403 or 404", "GET", timeline + query)
+    yield ask("total, outcome text", "GET", "/?_lastUpdated=gt2020")
+    yield ask("total", "POST", "/_search", data={"_type": "Media", "_summary": "count"}, headers=_form())
+    yield ask("identifier", "POST", "/Media/_search", data={"identifier": "secret-1"}, headers=_form())
+    for patient in ("anna", "bo", "unknown-0", "never"):
+        for kind in ("Media", "*", "Encounter", "Patient"):
+            yield ask("compartment, total", "GET", f"/Patient/{patient}/{kind}?_total=accurate")
+    for kind in ("Encounter", "DocumentReference", "Patient", "Organization"):
+        yield ask("total, identifier", "GET", f"/{kind}?_total=accurate")
+        yield ask("identifier", "GET", f"/{kind}?identifier=secret-1")
+
+
+def _keys(someone: Someone) -> list[str]:
+    names = ("early", "late", "ended", "turned-away")
+    hidden = [f"Media/{name}-{number}" for number in range(len(someone.hidden)) for name in names]
+    others = [f"{kind}/other-0" for kind in ("DocumentReference", "ImagingStudy", "DiagnosticReport", "Encounter")]
+    patients = ["Patient/unknown-0"] if someone.hides_patients else []
+    return [*hidden, *others, *patients, "Media/never", "Patient/never", "Media/turned", "Media/gone"]
+
+
+def _reads(key: str) -> Iterator[Ask]:
+    yield ask("403 or 404, deleted or never, outcome text", "GET", f"/{key}")
+    yield ask("HEAD, ETag", "HEAD", f"/{key}")
+    yield ask("If-None-Match, ETag", "GET", f"/{key}", headers={"If-None-Match": "*"})
+    yield ask("If-None-Match, ETag", "HEAD", f"/{key}", headers={"If-None-Match": 'W/"1", W/"2"'})
+    yield ask("If-Modified-Since", "GET", f"/{key}", headers={"If-Modified-Since": "Fri, 01 Jan 2038 00:00:00 GMT"})
+    yield ask("403 or 404", "GET", f"/{key}?_format=json&_pretty=true")
+    for version in (1, 2, 9):
+        yield ask("formerly visible, deleted or never", "GET", f"/{key}/_history/{version}")
+    yield ask("history, formerly visible, deleted or never, total", "GET", f"/{key}/_history")
+    yield ask("history, next", "GET", f"/{key}/_history?_count=1")
+
+
+def _binaries(someone: Someone) -> list[str]:
+    hidden = [f"{name}-{number}" for number in range(len(someone.hidden)) for name in ("kept", "same", "loose")]
+    return [*hidden, "never", "b1"]
+
+
+def _downloads(binary: str) -> Iterator[Ask]:
+    path = f"/Binary/{binary}"
+    yield ask("403 or 404", "GET", path)
+    yield ask("HEAD, ETag", "HEAD", path)
+    yield ask("403 or 404", "GET", path, headers={"Accept": "application/fhir+json"})
+    yield ask("403 or 404", "GET", path + "/_history/1")
+    for span in ("0-0", "0-9999999", "9999999-", "-5", "0-0,2-3", "5-1"):
+        yield ask("Range", "GET", path, headers={"Range": f"bytes={span}"})
+    yield ask("Range, HEAD", "HEAD", path, headers={"Range": "bytes=9999999-"})
+    yield ask("Range, ETag", "GET", path, headers={"Range": "bytes=0-3", "If-Range": '"none"'})
+    yield ask("If-None-Match", "GET", path, headers={"If-None-Match": "*"})
+
+
+def _events() -> Iterator[Ask]:
+    yield ask("AuditEvent", "GET", "/AuditEvent?patient=Patient/anna&_total=accurate&_count=200")
+    yield ask("AuditEvent", "GET", "/AuditEvent?patient=Patient/bo&_total=accurate")
+    yield ask("AuditEvent", "GET", "/AuditEvent?_summary=count")
+    yield ask("AuditEvent, next", "GET", "/AuditEvent?_sort=-date&_count=3")
+    yield ask("AuditEvent, compartment", "GET", "/Patient/unknown-0/AuditEvent")
+    yield ask("AuditEvent, 403 or 404", "GET", "/AuditEvent/changes-1-1")
+
+
+def _creates(someone: Someone) -> Iterator[Ask]:
+    new = {key: value for key, value in a("Media", "ignored").items() if key != "id"}
+    for binary in (*_binaries(someone), "same-0"):
+        for url in (f"Binary/{binary}", f"BASE/Binary/{binary}"):
+            yield ask("reference text, known bytes", "POST", "/Media", content=_json(new | with_content(url)))
+    yield ask("reference text", "POST", "/Media", content=_json(new | with_content("Binary/kept-0", size=1)))
+    wrong_hash = with_content("Binary/kept-0", hash="AAAAAAAAAAAAAAAAAAAAAAAAAAA=")
+    yield ask("reference text", "POST", "/Media", content=_json(new | wrong_hash))
+    for patient in ("unknown-0", "never", "bo"):
+        yield ask("reference text", "POST", "/Media", content=_json(new | _subject(patient)))
+    for visit in ("other-0", "other-1", "never", "x1"):
+        stated = {name: value for name, value in new.items() if name != "extension"}
+        for body in (new, stated):
+            encounter = {"encounter": {"reference": f"Encounter/{visit}"}}
+            yield ask("reference text", "POST", "/Media", content=_json(body | encounter))
+    for other in ("Media/early-0", "Media/never"):
+        yield ask("reference text", "POST", "/Media", content=_json(new | {"partOf": [{"reference": other}]}))
+    exists = {"If-None-Exist": "identifier=secret-1"}
+    yield ask("If-None-Exist", "POST", "/Media", content=_json(new), headers=exists)
+    yield ask("client-chosen id", "POST", "/Media", content=_json(new | {"id": "early-0"}))
+    yield ask("client-chosen id", "PUT", "/Media/early-0", content=_json(new | {"id": "early-0"}))
+    yield ask("client-chosen id", "PUT", "/Media/never", content=_json(new | {"id": "never"}))
+    for content in (SECRET_BYTES, KNOWN_BYTES, b"bytes nobody has"):
+        yield ask("known bytes", "POST", "/Binary", content=content, headers={"Content-Type": TEXT})
+    yield ask("labels", "PUT", "/Media/turned", json=a("Media", "turned", meta={"security": [label("R")]}))
+    yield ask("labels, outcome text", "PUT", "/Media/turned", json=a("Media", "turned", meta={"security": [label("N")]}))
+
+
+def _writes(key: str) -> Iterator[Ask]:
+    kind, _, id = key.partition("/")
+    body = a(kind, id) if key not in ("Media/gone", "Media/turned") else a(kind, id, note=[{"text": "anew"}])
+    for condition in ({}, {"If-Match": 'W/"1"'}, {"If-Match": 'W/"7"'}, {"If-Match": "*"}):
+        yield ask("PUT on hidden, deleted or never", "PUT", f"/{key}", json=body, headers=condition)
+    if key not in ("Media/turned",):
+        yield ask("DELETE on hidden, deleted or never", "DELETE", f"/{key}", headers={"If-Match": 'W/"1"'})
+        yield ask("DELETE on hidden, deleted or never", "DELETE", f"/{key}")
+        yield ask("history, deleted or never", "GET", f"/{key}/_history")
+
+
+def _byte_writes(binary: str) -> Iterator[Ask]:
+    plain = {"Content-Type": TEXT}
+    yield ask("PUT on hidden, known bytes", "PUT", f"/Binary/{binary}", content=SECRET_BYTES, headers=plain)
+    yield ask("PUT on hidden", "PUT", f"/Binary/{binary}", content=b"new", headers=plain | {"If-Match": 'W/"1"'})
+    yield ask("DELETE on hidden", "DELETE", f"/Binary/{binary}")
+
+
+def _subject(patient: str) -> dict[str, Any]:
+    return {"subject": {"reference": f"Patient/{patient}"}}
+
+
+def _json(body: dict[str, Any]) -> bytes:
+    import json
+
+    return json.dumps(body).encode()
+
+
+def _form() -> dict[str, str]:
+    return {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def _instant(milliseconds: int) -> str:
+    from fhirmedia.core.clock import instant
+
+    return instant(milliseconds)

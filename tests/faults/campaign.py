@@ -1,0 +1,157 @@
+"""Servers killed at random moments under concurrent writers, the folder examined after each."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fhirmedia.core.clock import system_clock
+from fhirmedia.issuer.minting import mint
+from tests.faults.building import shimmed
+from tests.faults.control import Control
+from tests.faults.examine import Examiner, examine
+from tests.faults.ledger import Ledger, read_ledger
+from tests.faults.resources import PATIENT
+from tests.faults.wire import Wire
+from tests.faults.writers import JSON, Writer
+from tests.servers import make_demo_folder
+
+WRITERS = 6
+LOOK_AT_ALL_EVERY = 20
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a campaign came to."""
+
+    kills: int = 0
+    in_flight: int = 0
+    acknowledged: int = 0
+    phases: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    unexpected: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Nursery:
+    """The warm process, and the port its children serve on."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    folder: Path
+    control: Control
+    headers: dict[str, str]
+
+    def spawn(self) -> int:
+        """The pid of a new child; it answers what is sent to the port once it has started."""
+        assert self.process.stdin
+        self.control.clear()
+        self.process.stdin.write(b"go\n")
+        self.process.stdin.flush()
+        return int(self._line().removeprefix("pid "))
+
+    def ended(self) -> int:
+        """Wait for the child to end; its exit code, negative for a signal."""
+        return int(self._line().removeprefix("ended "))
+
+    def _line(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().decode().rstrip("\n")
+
+
+@contextmanager
+def nursery(place: Path, *words: str) -> Iterator[Nursery]:
+    """A warm process on a new demo folder in `place`, under the shim; ended with its child at the end."""
+    root = place.resolve()
+    folder = make_demo_folder(root / "data").path
+    control = Control(root / "control")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(512)
+        listener.set_inheritable(True)
+        port = listener.getsockname()[1]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.nursery", str(folder), str(listener.fileno()), *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=shimmed(root, control=control.path),
+            pass_fds=[listener.fileno()],
+        )
+    token = mint(
+        folder,
+        scope="user/*.cruds system/*.cruds",
+        audience=f"http://127.0.0.1:{port}/fhir",
+        now_s=system_clock() // 1000,
+        roles=["importer"],
+    )
+    with process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == b"warm\n"
+        try:
+            yield Nursery(process, port, folder, control, {"Authorization": f"Bearer {token}"})
+        finally:
+            process.stdin.close()
+
+
+async def campaign(place: Path, kills: int, *words: str, seed: int = 5, until_red: bool = False) -> Outcome:
+    """Kill that many servers; `until_red` stops at the first problem."""
+    outcome = Outcome()
+    with nursery(place, *words) as nest:
+        await _kill(nest, place, kills, outcome, seed=seed, until_red=until_red)
+    return outcome
+
+
+async def _kill(nest: Nursery, place: Path, kills: int, outcome: Outcome, *, seed: int, until_red: bool) -> None:
+    chance, heard = random.Random(seed), asyncio.Event()
+    ledger, examiner = Ledger(place / "ledger"), Examiner(nest.folder)
+    writers = [
+        Writer(number, nest.port, nest.headers, ledger=ledger, heard=heard.set) for number in range(WRITERS)
+    ]
+    tasks: list[asyncio.Task[None]] = []
+    for number in range(kills):
+        victim = nest.spawn()
+        if not tasks:
+            await _first_patient(nest)
+            tasks = [asyncio.create_task(writer.run()) for writer in writers]
+        heard.clear()
+        await asyncio.wait_for(heard.wait(), 30)
+        await asyncio.sleep(chance.uniform(0, 0.1))
+        os.kill(victim, signal.SIGKILL)
+        ended = await asyncio.to_thread(nest.ended)
+        outcome.kills += ended == -signal.SIGKILL
+        outcome.phases.update(nest.control.phases())
+        await asyncio.sleep(0.003)  # the clients notice
+        outcome.in_flight += any([writer.lost_writes for writer in writers])
+        told = [each for writer in writers for each in writer.told]
+        for writer in writers:
+            writer.lost_writes = 0
+            writer.told.clear()
+        outcome.problems += await asyncio.to_thread(examiner.look, told)
+        if number % LOOK_AT_ALL_EVERY == 0:
+            outcome.problems += await asyncio.to_thread(examiner.look_for_halves)
+        if until_red and outcome.problems:
+            break
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    outcome.acknowledged = ledger.count
+    outcome.problems += await asyncio.to_thread(examine, nest.folder, list(read_ledger(place / "ledger")))
+    outcome.unexpected.update(each for writer in writers for each in writer.unexpected)
+    ledger.close()
+
+
+async def _first_patient(nest: Nursery) -> None:
+    wire = Wire(nest.port)
+    answer = await wire.ask("PUT", "Patient/anna", nest.headers | JSON, json.dumps(PATIENT).encode())
+    assert answer.status == 201
+    wire.close()
