@@ -100,7 +100,8 @@ def open_house(
 ) -> House:
     """Everything an interaction needs, on this folder, which is held open beside other processes or `alone`.
 
-    `mismatched` is told how many hits of a search the re-check refused. Raises Failure CONFLICT where somebody else's hold forbids it.
+    `mismatched` is told how many hits of a search the re-check refused. Raises Failure CONFLICT where somebody else's
+    hold forbids it.
     """
     registry = load_registry()
     zone = ZoneInfo(settings.timezone)

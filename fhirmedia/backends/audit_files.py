@@ -1,8 +1,10 @@
 """The files of the audit folder: worker slots, and the files a slot's log is kept in, one after another."""
 
+import errno
 import fcntl
 import os
 import sqlite3
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -44,21 +46,31 @@ def slot_logs(folder: Path) -> list[SqliteChainedLog]:
 
 
 def open_segment(path: Path) -> sqlite3.Connection:
-    """The writing connection of a file, made with its tables if it is new or was left unfinished.
+    """The writing connection of a file, which is made, whole and at once for its readers, if it is new.
 
     Raises sqlite3.Error or OSError, and then leaves no new file.
     """
-    is_new = not path.exists()
+    if not path.exists():
+        _make(path)
     connection = open_writer(path)
-    try:
-        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
-            path.chmod(0o600)
-            connection.executescript(";".join(("BEGIN IMMEDIATE", *TABLES, "COMMIT")))
-            sync_folder(path.parent)
-    except BaseException:
-        connection.close()
-        if is_new:
-            path.unlink(missing_ok=True)
-        raise
+    connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
     return connection
+
+
+def _make(path: Path) -> None:
+    """Make the file under another name that no reader looks for, and rename it when its tables are in it."""
+    making = path.with_name(f".{path.name}")
+    parts = [making, *(making.with_name(making.name + end) for end in ("-wal", "-shm"))]
+    for part in parts:
+        part.unlink(missing_ok=True)
+    try:
+        with closing(open_writer(making)) as connection:
+            connection.executescript(";".join(("BEGIN IMMEDIATE", *TABLES, "COMMIT")))
+        if parts[1].exists():
+            raise OSError(errno.ENOSPC, "the write-ahead log could not be copied back")
+        making.chmod(0o600)
+        making.rename(path)
+        sync_folder(path.parent)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)

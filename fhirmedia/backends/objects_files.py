@@ -119,8 +119,7 @@ class FileObjectStore:
         return removed
 
     def _path(self, digest: Digest) -> Path:
-        name = sha256_hex(digest)
-        return self._objects / name[:2] / name[2:4] / name
+        return self._objects / object_place(digest)
 
     def _keep(self, receiving: "Receiving") -> Blob:
         blob = receiving.finish()
@@ -186,6 +185,12 @@ class Receiving:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def object_place(digest: Digest) -> Path:
+    """Where bytes are below `objects/`."""
+    name = sha256_hex(digest)
+    return Path(name[:2], name[2:4], name)
 
 
 def sync_folder(path: Path) -> None:

@@ -17,6 +17,11 @@ _CURRENT = """
     WHERE v.sequence > ? AND v.method <> 'delete' AND v.body IS NOT NULL AND NOT EXISTS
         (SELECT 1 FROM record_version n WHERE n.type = v.type AND n.id = v.id AND n.version > v.version)
     ORDER BY v.sequence LIMIT ?"""
+_END = "SELECT coalesce(max(sequence), 0) FROM record_version"
+
+UNFINISHED = "(unfinished)"
+"""Stands for the time zone until every row is of the new one, so that nobody serves a mixture."""
+
 _SET_TIMEZONE = "INSERT OR REPLACE INTO installation (name, value) VALUES ('timezone', ?)"
 
 
@@ -38,6 +43,7 @@ def reindex(
             writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
         try:
+            writer.execute(_SET_TIMEZONE, (UNFINISHED,))
             number = rebuild(writer, _resources(reader, entries_of, on_progress), on_progress=after_batch)
             writer.execute(_SET_TIMEZONE, (timezone,))
             writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -49,7 +55,7 @@ def reindex(
 def last_sequence(path: Path) -> int:
     """Where the log of changes ends."""
     with closing(open_reader(path)) as connection:
-        return int(connection.execute("SELECT coalesce(max(sequence), 0) FROM record_version").fetchone()[0])
+        return int(connection.execute(_END).fetchone()[0])
 
 
 def _resources(
@@ -66,3 +72,5 @@ def _resources(
                 yield record, entries
         on_progress(rows[-1][3] - last)
         last = rows[-1][3]
+    (end,) = reader.execute(_END).fetchone()
+    on_progress(end - last)

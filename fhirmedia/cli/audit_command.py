@@ -53,7 +53,12 @@ def verify_audit(folder: Folder) -> VerifyReport:
     logs = audit_logs(folder.records, folder.audit)
     total = sum(head.sequence for head in audit_heads(folder.records, folder.audit))
     with Progress("audit", total) as progress:
-        return verify(lines, [_Watched(log, progress.advance) for log in logs], genuine=_genuine(folder))
+        watched = [_Watched(log, progress.advance) for log in logs]
+        return verify(lines, watched, genuine=_genuine(folder) if lines else _nothing_signed)
+
+
+def _nothing_signed(_statement: bytes, _signature: str) -> bool:
+    return False
 
 
 def _genuine(folder: Folder) -> Genuine:

@@ -70,7 +70,7 @@ class Binaries:
         old: Record | None = None,
     ) -> Record:
         facts = Facts(owner=caller.owner)
-        method: Method = "create" if old is None else "update"
+        method: Method = "create" if old is None or old.deleted else "update"
         return transaction.put(Draft(key, method, prepare(resource), facts, None, content))
 
 

@@ -88,7 +88,7 @@ class Intake:
             entries = self._extractor.entries(resource, key=key, last_updated_ms=0)
         if not unchecked:
             self._check_references(neighbours, caller, grant, resource, key=key)
-        method: Method = "create" if old is None else "update"
+        method: Method = "create" if old is None or old.deleted else "update"
         return transaction.put(Draft(key, method, prepare(resource), facts, entries))
 
     def _set_meta(self, resource: JsonObject, caller: Caller, old: Record | None, lookup: Lookup) -> None:

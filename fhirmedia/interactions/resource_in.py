@@ -16,6 +16,7 @@ from fhirmedia.r4.identifier_rules import check_identifiers
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.model import check_model
+from fhirmedia.r4.references import is_conditional, iter_references
 
 OCTETS = "application/octet-stream"
 
@@ -27,10 +28,20 @@ def resource_in(archive: Archive, content: bytes, *, kind: str) -> JsonObject:
     if not issues:
         issues = check_model(resource, type=kind)
     if not issues:
-        issues = check_identifiers(resource, environment=archive.settings.environment)
+        issues = [
+            *check_identifiers(resource, environment=archive.settings.environment),
+            *_conditional_references(resource, kind),
+        ]
     if issues:
         raise Failure(Category.INVALID, issues=issues)
     return resource
+
+
+def _conditional_references(resource: JsonObject, kind: str) -> list[Issue]:
+    text = "A reference by search is resolved in transactions only."
+    return [
+        Issue("not-supported", text, path) for path, given in iter_references(resource, kind) if is_conditional(given)
+    ]
 
 
 async def lift(archive: Archive, session: Session, resource: JsonObject) -> None:

@@ -10,7 +10,6 @@ from fhirmedia.r4.codec import dump
 from fhirmedia.r4.json_types import JsonObject
 
 _STATUS = {"create": "201 Created", "update": "200 OK", "delete": "204 No Content"}
-_VERB = {"create": "POST", "update": "PUT", "delete": "DELETE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,6 @@ def history(
     """A history: newest version first, each with the request and response that made it."""
     entries = []
     for record in records:
-        path = record.key.type if record.method == "create" else str(record.key)
-        request: JsonObject = {"method": _VERB[record.method], "url": path}
         response: JsonObject = {
             "status": _STATUS[record.method],
             "etag": f'W/"{record.version}"',
@@ -58,12 +55,19 @@ def history(
             + dump(f"{base_url}/{record.key}")
             + resource
             + b',"request":'
-            + dump(request)
+            + dump(_request(record))
             + b',"response":'
             + dump(response)
             + b"}"
         )
     return _bundle("history", entries, links=links, total=total, now=now)
+
+
+def _request(record: Record) -> JsonObject:
+    """What made a version; whatever was there before under the same id was made anew by PUT."""
+    if record.method == "create" and record.version == 1:
+        return {"method": "POST", "url": record.key.type}
+    return {"method": "DELETE" if record.deleted else "PUT", "url": str(record.key)}
 
 
 def _bundle(kind: str, entries: list[bytes], *, links: Sequence[tuple[str, str]], total: int | None, now: int) -> bytes:

@@ -13,6 +13,7 @@ from fhirmedia.r4.elements import resource_types
 from fhirmedia.r4.json_types import Json, JsonObject
 
 _LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?").fullmatch
+_SEARCH = re.compile(r"[A-Z][A-Za-z]{1,63}\?").match
 _VERSION = re.compile(r"[0-9]{1,18}", re.ASCII).fullmatch
 
 
@@ -45,6 +46,11 @@ def local_key(reference: JsonObject, *, base_url: str) -> Key | None:
     """The Key a Reference element names, if it is one of ours."""
     text = reference.get("reference")
     return parse_reference(text, base_url=base_url).key if isinstance(text, str) else None
+
+
+def is_conditional(text: str) -> bool:
+    """Whether a reference is a search (`Patient?identifier=…`), which only a transaction can resolve (R4, http)."""
+    return _SEARCH(text) is not None
 
 
 def iter_references(resource: JsonObject, type: str) -> Iterator[tuple[str, str]]:

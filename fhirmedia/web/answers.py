@@ -10,7 +10,7 @@ from fhirmedia.core.records import Record
 from fhirmedia.r4.codec import dump, indent
 from fhirmedia.r4.outcome import all_ok
 from fhirmedia.web.errors import FHIR_JSON
-from fhirmedia.web.headers import not_modified, preference
+from fhirmedia.web.headers import accepted, not_modified, preference
 
 COMPRESS_FROM_BYTES = 1400
 """Below one packet compression saves nothing."""
@@ -26,7 +26,7 @@ def json_response(
         body = indent(body)
     stated = {"Content-Type": f"{FHIR_JSON}; charset=utf-8", "Vary": _VARY}
     stated |= headers or {}
-    if len(body) >= COMPRESS_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
+    if len(body) >= COMPRESS_FROM_BYTES and "gzip" in accepted(request.headers.get("accept-encoding", "")):
         body = gzip.compress(body, compresslevel=1)
         stated["Content-Encoding"] = "gzip"
     return Response(body, status, stated)

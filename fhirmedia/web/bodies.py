@@ -22,11 +22,16 @@ async def whole_body(request: Request, *, limit: int) -> bytes:
 
 
 def body_chunks(request: Request) -> AsyncIterator[bytes]:
-    """The body as it arrives. Raises INVALID if the client goes away or sends less than it announced."""
+    """The body as it arrives.
+
+    Raises INVALID if the client goes away or sends less than it announced, UNSUPPORTED_MEDIA if it is compressed.
+    """
     return _chunks(request)
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Failure(Category.UNSUPPORTED_MEDIA, "A body is sent without a content encoding.")
     announced = request.headers.get("content-length")
     received = 0
     try:

@@ -84,7 +84,7 @@ def _has_it(request: Request, tag: str) -> bool:
 def _spans(request: Request, ticket: ContentTicket, headers: dict[str, str]) -> list[Span] | Response | None:
     given = request.headers.get("range")
     condition = request.headers.get("if-range")
-    if given is None or request.method not in ("GET", "HEAD"):
+    if given is None or request.method != "GET":
         return None
     if condition is not None and condition not in (headers["ETag"], headers["Last-Modified"]):
         return None

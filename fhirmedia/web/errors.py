@@ -1,10 +1,12 @@
 """The one table from categories to HTTP, and failures as OperationOutcome answers."""
 
 import logging
+from collections.abc import Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.r4.codec import dump
@@ -42,6 +44,8 @@ _SENTENCES = {
 }
 
 FHIR_JSON = "application/fhir+json"
+ROUTES = "fhirmedia.routes"
+"""Where a scope holds all routes there are, for the Allow header."""
 log = logging.getLogger("fhirmedia")
 
 
@@ -62,7 +66,10 @@ async def answer_failure(request: Request, error: Exception) -> Response:
     """Exception handler for Failure."""
     assert isinstance(error, Failure)
     request.state.issue = error.issues[0].code
-    return failure_response(error)
+    response = failure_response(error)
+    if error.category is Category.NOT_ALLOWED:
+        response.headers["Allow"] = _other_methods(request)
+    return response
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:
@@ -71,8 +78,17 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     category = _OF_STATUS.get(error.status_code, Category.INVALID)
     sentence = _SENTENCES.get(error.status_code, "The request cannot be read.")
     response = failure_response(Failure(category, sentence))
-    response.headers.update(error.headers or {})
+    if category is Category.NOT_ALLOWED:
+        response.headers["Allow"] = _other_methods(request)
     return response
+
+
+def _other_methods(request: Request) -> str:
+    """The methods of all routes at this address but the one refused (RFC 9110, section 15.5.6)."""
+    routes: Sequence[Route] = request.scope.get(ROUTES, ())
+    at_this_address = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    methods = {method for route in at_this_address for method in route.methods or ()}
+    return ", ".join(sorted(methods - {request.method} - ({"HEAD"} if request.method == "GET" else set())))
 
 
 async def answer_crash(request: Request, error: Exception) -> Response:

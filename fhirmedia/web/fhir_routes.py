@@ -19,18 +19,23 @@ from fhirmedia.interactions.search import Where, search
 from fhirmedia.interactions.update import update
 from fhirmedia.r4.capability import capability_statement
 from fhirmedia.r4.codec import dump
+from fhirmedia.r4.elements import resource_types
 from fhirmedia.r4.query_string import decode_query
 from fhirmedia.web.answers import json_response, record_response, written_response
 from fhirmedia.web.bodies import FORM_MAX_BYTES, RESOURCE_MAX_BYTES, body_chunks, whole_body
 from fhirmedia.web.callers import AskedEndpoint, Callers, require_no_token
 from fhirmedia.web.content_response import raw_response, resource_response
+from fhirmedia.web.errors import FHIR_JSON
 from fhirmedia.web.headers import (
     JSON_TYPES,
+    XML_TYPES,
     accepted,
     if_match,
     preference,
     require_json_answer,
     require_json_body,
+    require_no_parameters,
+    require_unconditional,
 )
 from fhirmedia.web.routing import PublicRoute, TemplatedRoute
 
@@ -80,6 +85,7 @@ class FhirRoutes:
 
     async def read(self, request: Request, asker: Asker) -> Response:
         key = _key(request)
+        require_no_parameters(request)
         if key.type != BINARY:
             require_json_answer(request)
             return record_response(request, await read(self._archive, asker, key))
@@ -91,6 +97,7 @@ class FhirRoutes:
 
     async def vread(self, request: Request, asker: Asker) -> Response:
         key = _key(request)
+        require_no_parameters(request)
         require_json_answer(request)
         version = request.path_params["version"]
         if not version.isdecimal() or len(version) > 10:
@@ -104,6 +111,8 @@ class FhirRoutes:
 
     async def create(self, request: Request, asker: Asker) -> Response:
         kind = _type(request)
+        require_no_parameters(request)
+        require_unconditional(request)
         require_json_answer(request)
         self._archive.registry.require(kind, "create")
         self._archive.custodian.grant(asker.caller).require("create", kind)
@@ -122,6 +131,7 @@ class FhirRoutes:
 
     async def update(self, request: Request, asker: Asker) -> Response:
         key, expected = _key(request), if_match(request)
+        require_no_parameters(request)
         require_json_answer(request)
         self._archive.registry.require(key.type, "update")
         self._archive.custodian.grant(asker.caller).require("update", key.type)
@@ -137,10 +147,11 @@ class FhirRoutes:
                 record = await upload_resource(self._archive, asker, content, key=key, expected=expected)
             else:
                 record = await update(self._archive, asker, key, content, expected=expected)
-        return written_response(request, record, base_url=self._archive.base_url, created=record.version == 1)
+        return written_response(request, record, base_url=self._archive.base_url, created=record.method == "create")
 
     async def delete(self, request: Request, asker: Asker) -> Response:
         key, expected = _key(request), if_match(request)
+        require_no_parameters(request)
         record = await delete(self._archive, asker, key, expected=expected)
         return Response(status_code=204, headers={"ETag": f'W/"{record.version}"'})
 
@@ -172,7 +183,7 @@ class FhirRoutes:
 
 def _type(request: Request) -> str:
     kind: str = request.path_params["type"]
-    request.state.resource_type = kind if kind.isascii() and kind.isalpha() and len(kind) < 40 else None
+    request.state.resource_type = kind if kind in resource_types() else None
     return kind
 
 
@@ -199,9 +210,13 @@ def _content_type(request: Request) -> str:
 
 
 def _wants_resource(request: Request) -> bool:
-    """Whether a Binary is asked for as a FHIR resource rather than as its bytes."""
+    """Whether a Binary is asked for as a FHIR resource rather than as its bytes. Raises NOT_ACCEPTABLE for FHIR XML."""
     if b"_format" in request.scope["query_string"]:
-        wanted = request.query_params.get("_format", "").replace(" ", "+").lower()
-        return wanted.partition(";")[0] in JSON_TYPES
-    accept = request.headers.get("accept")
-    return accept is not None and accepted(accept)[:1] == ["application/fhir+json"]
+        wanted = request.query_params.get("_format", "").partition(";")[0].strip().replace(" ", "+").lower()
+        as_resource = wanted in JSON_TYPES
+    else:
+        wanted = next(iter(accepted(request.headers.get("accept", ""))), "")
+        as_resource = wanted == FHIR_JSON
+    if wanted in XML_TYPES:
+        require_json_answer(request)
+    return as_resource

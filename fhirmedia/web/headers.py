@@ -8,9 +8,13 @@ from typing import Literal
 from starlette.requests import Request
 
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.r4.query_string import decode_query
 
 JSON_TYPES = frozenset({"application/fhir+json", "application/json", "text/json", "json"})
+XML_TYPES = frozenset({"application/fhir+xml", "xml"})
+"""What can only mean FHIR XML; `text/xml` may be content of a Binary."""
 _ANY = frozenset({"*/*", "application/*", ""})
+_OF_EVERY_REQUEST = frozenset({"_format", "_pretty"})
 _VERSION = re.compile(r'\s*(?:W/)?"?([0-9]{1,10})"?\s*\Z')
 _CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 
@@ -43,6 +47,19 @@ def preference(request: Request) -> Preference:
     return Preference(returns, wishes.get("handling") == "lenient")
 
 
+def require_no_parameters(request: Request) -> None:
+    """Raise INVALID if the address carries a parameter; only `_format` and `_pretty` go with what is no search."""
+    given = request.scope["query_string"]
+    if given and any(name not in _OF_EVERY_REQUEST for name, _ in decode_query(given)):
+        raise Failure(Category.INVALID, "A parameter is not one of this interaction.", code="not-supported")
+
+
+def require_unconditional(request: Request) -> None:
+    """Raise INVALID for a create that depends on a search: done unconditionally it could make a duplicate."""
+    if "if-none-exist" in request.headers:
+        raise Failure(Category.INVALID, "Conditional create (If-None-Exist) is not supported.", code="not-supported")
+
+
 def require_json_answer(request: Request) -> None:
     """Raise NOT_ACCEPTABLE unless FHIR JSON will do; `_format` wins over Accept."""
     wanted = request.query_params.get("_format") if b"_format" in request.scope["query_string"] else None
@@ -56,7 +73,7 @@ def require_json_answer(request: Request) -> None:
 
 
 def accepted(header: str) -> list[str]:
-    """The media types of an Accept header without parameters, most wanted first; those with q=0 left out."""
+    """What an Accept or Accept-Encoding header names, without parameters, most wanted first; q=0 left out."""
     weighed = []
     for part in header.split(","):
         media, *parameters = part.split(";")

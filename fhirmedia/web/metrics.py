@@ -23,7 +23,8 @@ def share_metrics(folder: Path) -> None:
         if not Path("/proc", file.stem.rpartition("_")[2]).exists():
             file.unlink(missing_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    values.ValueClass = values.get_value_class()  # the library decided when it was imported, without the folder
+    # The library decided when it was imported, before there was a folder.
+    values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]  # it types only part of itself
 
 
 class Metrics:

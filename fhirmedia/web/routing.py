@@ -8,7 +8,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fhirmedia.core.errors import Category, Failure
-from fhirmedia.web.errors import answer_crash, answer_failure
+from fhirmedia.web.errors import ROUTES, answer_crash, answer_failure
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -51,6 +51,7 @@ class Shortcut:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            scope[ROUTES] = self._routes
             for route in self._routes:
                 match, child = route.matches(scope)
                 if match is Match.FULL:

@@ -45,7 +45,7 @@ def test_every_type_and_interaction_is_declared() -> None:
 
 
 def test_what_is_public_is_a_list(served: Served) -> None:
-    assert PUBLIC == {path for (_, path), interaction in ROUTES.items() if interaction == "public"}
+    assert {path for (_, path), interaction in ROUTES.items() if interaction == "public"} == PUBLIC
     with pytest.raises(Exception, match="list of public"):
         PublicRoute("/fhir/{type}", lambda _request: None, methods=["GET"])  # type: ignore[arg-type,return-value]
     for method, path in flattened(served.app):

@@ -1,42 +1,58 @@
 """Nothing a caller can ask tells two worlds apart that differ only in what is hidden from it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from tests.access.corpus import LINES, corpus, walk
-from tests.access.worlds import CALLERS, Someone, Step, World, look, secrets, world
+from tests.access.worlds import CALLERS, Seen, Someone, Step, look, secrets, world
 
 LEAST_REQUESTS = 100
+FIRST_QUESTION = 1000
+"""Its number, whatever number of pages the walks before it had."""
 
 
-def differences(path: Path, someone: Someone, one: list[Step], other: list[Step]) -> tuple[list[str], int]:
-    """What differs, and how much was asked."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A question that was answered differently; pages of walks count as the line `cursor`."""
+
+    lines: frozenset[str]
+    question: str
+    answers: tuple[Seen, Seen]
+
+
+def differences(
+    path: Path, someone: Someone, one: list[Step], other: list[Step], *, looking: str | None = None
+) -> tuple[list[Difference], int]:
+    """What differs to someone (or whoever is `looking`, by scope), and how much was asked."""
     with (
         world(path / "one", someone, one, secret="first") as first,
         world(path / "other", someone, other, secret="second") as second,
     ):
         asks = list(corpus(someone))
-        told = [f"{each.method} {each.path} {each.sent}" for each in asks]
+        pages = []
         for each in (first, second):
-            _look_at(each, someone)
-        walked = len(first.seen) - len(asks)
-        told = [f"page {number}" for number in range(walked)] + told
-    assert len(first.seen) == len(second.seen), "the walks have different lengths"
-    wrong = [
-        f"{question}\n  {left}\n  {right}"
-        for question, left, right in zip(told, first.seen, second.seen, strict=True)
-        if left != right
+            if looking is not None:
+                each.headers = each.served.headers(looking, roles=["auditor"])
+            walk(each)
+            pages.append(len(each.seen))
+            each.asked = FIRST_QUESTION
+            for question in corpus(someone):
+                look(each, question.method, question.path, **dict(question.sent))
+    found = [
+        Difference(frozenset({"cursor"}), f"page {number}", answers)
+        for number, answers in enumerate(zip_longest(first.seen[: pages[0]], second.seen[: pages[1]]))
+        if answers[0] != answers[1]
     ]
-    return wrong, len(told)
-
-
-def _look_at(each: World, someone: Someone) -> None:
-    walk(each)
-    for question in corpus(someone):
-        look(each, question.method, question.path, **dict(question.sent))
+    for question, *answers in zip(asks, first.seen[pages[0] :], second.seen[pages[1] :], strict=True):
+        if answers[0] != answers[1]:
+            told = f"{question.method} {question.path} {question.sent}"
+            found.append(Difference(question.lines, told, (answers[0], answers[1])))
+    return found, len(first.seen)
 
 
 def test_the_corpus_tries_every_way() -> None:
@@ -53,6 +69,15 @@ def test_everything_hidden_or_nothing(
     wrong, count = differences(tmp_path, someone, secrets(someone, None), [])
     record_property(f"requests of {someone.name}", count)
     assert wrong == []
+
+
+def test_the_corpus_is_sharp(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    """The control: to one who may see everything, the same questions tell the worlds apart, in every way they try."""
+    someone = CALLERS[0]
+    found, _ = differences(tmp_path, someone, secrets(someone, None), [], looking="system/*.cruds")
+    record_property("differences to one who sees everything", len(found))
+    told_apart = frozenset().union(*(each.lines for each in found))
+    assert LINES - told_apart == {"If-None-Exist", "labels"}
 
 
 @pytest.mark.parametrize("seed", range(2))

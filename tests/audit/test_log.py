@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fhirmedia.backends.audit_files import segments, slot_logs
+from fhirmedia.backends.audit_index_sql import AuditIndexSql
 from fhirmedia.backends.disclosures_sql import DisclosureLogSql, LogLimits
 from fhirmedia.core.audit_chain import GENESIS, Head, chain_hash
 from fhirmedia.core.errors import Category, Failure
@@ -307,6 +308,34 @@ async def test_failing_witness_neither_stops_nor_loses_anything(tmp_path: Path) 
     await log.close()
     assert log.attested == 31
     assert breaches(tmp_path) == []
+
+
+async def test_running_log_is_verified_without_false_alarm(tmp_path: Path) -> None:
+    log = open_log(tmp_path, limits=LogLimits(attest_rows=5, attest_s=0.01, segment_rows=50))
+    ended = asyncio.Event()
+
+    async def work(worker: int) -> None:
+        number = 0
+        while not ended.is_set():
+            await log.append(b"%d %d" % (worker, number))
+            number += 1
+
+    await log.append(b"first")
+    workers = [asyncio.create_task(work(worker)) for worker in range(4)]
+    index = AuditIndexSql(tmp_path / "index.db", logs=lambda: slot_logs(tmp_path), base_url="https://x/fhir", seconds=5)
+    found, heads = [], []
+    while len(segments(tmp_path, LOG)) < 12:
+        found += await asyncio.to_thread(breaches, tmp_path)
+        heads.append(await asyncio.to_thread(head_of, tmp_path))
+        await asyncio.to_thread(index.drain, seconds=0.01)
+    ended.set()
+    await asyncio.gather(*workers)
+    await log.close()
+    await index.close()
+    assert found == []
+    sequences = [head.sequence for head in heads]
+    assert sequences == sorted(sequences)
+    assert len(checkpoints_in(tmp_path)) > 10
 
 
 async def test_write_ahead_log_does_not_grow_under_load(tmp_path: Path) -> None:

@@ -27,6 +27,21 @@ from tests.servers import make_demo_folder
 
 WRITERS = 6
 LOOK_AT_ALL_EVERY = 20
+PREY = (
+    ("sync", "received bytes"),
+    ("rename", "received bytes"),
+    ("mkdir", "objects"),
+    ("sync", "objects"),
+    ("write", "records log"),
+    ("sync", "records log"),
+    ("write", "records"),
+    ("sync", "records"),
+    ("sync", "audit log"),
+    ("sync", "audit"),
+    ("write", "checkpoints"),
+    ("sync", "checkpoints"),
+)
+"""Calls that a kill waits for, now and then; chance alone seldom meets the short ones."""
 
 
 @dataclass(slots=True)
@@ -125,7 +140,7 @@ async def _kill(nest: Nursery, place: Path, kills: int, outcome: Outcome, *, see
             tasks = [asyncio.create_task(writer.run()) for writer in writers]
         heard.clear()
         await asyncio.wait_for(heard.wait(), 30)
-        await asyncio.sleep(chance.uniform(0, 0.1))
+        await _moment(nest.control, chance)
         os.kill(victim, signal.SIGKILL)
         ended = await asyncio.to_thread(nest.ended)
         outcome.kills += ended == -signal.SIGKILL
@@ -148,6 +163,17 @@ async def _kill(nest: Nursery, place: Path, kills: int, outcome: Outcome, *, see
     outcome.problems += await asyncio.to_thread(examine, nest.folder, list(read_ledger(place / "ledger")))
     outcome.unexpected.update(each for writer in writers for each in writer.unexpected)
     ledger.close()
+
+
+async def _moment(control: Control, chance: random.Random) -> None:
+    """Any moment within a tenth of a second, or half of the times the beginning of a certain call."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + chance.uniform(0, 0.1)
+    if chance.random() < 0.5:
+        await asyncio.sleep(until - clock())
+    prey = chance.choice(PREY)
+    while clock() < until and not control.is_under_way(*prey):
+        await asyncio.sleep(0)
 
 
 async def _first_patient(nest: Nursery) -> None:

@@ -61,6 +61,11 @@ class Control:
         """How many calls of an operation have ended."""
         return self._get(_DONE + 4 * OPERATIONS.index(operation))
 
+    def is_under_way(self, operation: str, kind: str) -> bool:
+        """Whether a process is inside such a call now."""
+        at = OPERATIONS.index(operation) * len(KINDS) + KINDS.index(kind)
+        return self._get(_ACTIVE + 4 * at) > 0
+
     def phases(self) -> list[str]:
         """What a process is in the middle of; what it did last where that is nothing."""
         active = [

@@ -2,18 +2,21 @@
 
 Everything that can be imported and composed is, before the first fork. For each line on stdin a child is made that
 serves the folder on the inherited listener; its pid is said, and how it ended. `name=FILE` puts the class of that
-name from another file into the application.
+name from another file into the application. What a long life does now and then, these short ones do often: logs are copied
+back after few commits, heads are attested after few rows, and files of the audit are short.
 """
 
 import os
 import socket
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import uvicorn
 
 from fhirmedia import app
+from fhirmedia.backends import records_sql
+from fhirmedia.backends.disclosures_sql import DisclosureLogSql, LogLimits
 from fhirmedia.backends.folder import Folder
 from fhirmedia.core.settings import Settings
 from fhirmedia.r4.checker import check
@@ -25,6 +28,9 @@ from tests.faults.resources import PATIENT, a_media
 
 def main() -> None:
     folder, listener = Folder(Path(sys.argv[1])), socket.socket(fileno=int(sys.argv[2]))
+    setattr(records_sql, "WalCheckpoints", partial(records_sql.WalCheckpoints, every_commits=10))
+    limits = LogLimits(attest_rows=20, attest_s=0.05, segment_rows=400)
+    setattr(app, "DisclosureLogSql", partial(DisclosureLogSql, limits=limits))
     for word in sys.argv[3:]:
         name, _, path = word.partition("=")
         setattr(app, name, getattr(load(Path(path)), name))
