@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.policy import LABEL_MANAGER
 from fhirmedia.core.errors import Category, Failure
-from fhirmedia.core.records import CONFIDENTIALITY
+from fhirmedia.core.records import CONFIDENTIALITY, Facts
 from fhirmedia.r4.json_types import Json, JsonArray
 
 CONFIDENTIALITY_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
@@ -28,6 +28,13 @@ def security_to_store(old: JsonArray | None, new: JsonArray | None, *, caller: C
         text = "Security labels may be lowered or removed by a label-manager only."
         raise Failure(Category.FORBIDDEN, text, expression="Resource.meta.security")
     return new
+
+
+def labels_of(facts: Facts) -> JsonArray:
+    """The labels that facts were taken from, by system and code."""
+    known = [] if facts.confidentiality == "N" else [f"{CONFIDENTIALITY_SYSTEM}|{facts.confidentiality}"]
+    stated = (text.rpartition("|") for text in (*known, *facts.labels))
+    return [{name: each for name, each in (("system", system), ("code", code)) if each} for system, _, code in stated]
 
 
 def _strictest(labels: Sequence[Json]) -> int:

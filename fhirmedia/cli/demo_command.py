@@ -30,7 +30,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Make the region if it is not there yet, and serve it."""
     from fhirmedia.cli.demo_loading import load_demo, tour
 
-    os.environ.setdefault(PREFIX + "ENVIRONMENT", "test")
     _prepare(arguments.data)
     folder, settings = prepare_folder(arguments.data)
     if not arguments.empty:

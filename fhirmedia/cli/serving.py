@@ -2,10 +2,12 @@
 
 import multiprocessing
 import multiprocessing.connection
+import os
 import signal
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -14,7 +16,7 @@ import uvicorn
 from fhirmedia.app import base_url_of, build_app, trusted_issuers
 from fhirmedia.backends.folder import Folder, file_system_of, make_folder, open_folder
 from fhirmedia.core.errors import Category, Failure
-from fhirmedia.core.settings import LOOPBACK, Settings, load_settings
+from fhirmedia.core.settings import LOOPBACK, PREFIX, Settings, load_settings
 from fhirmedia.issuer.minting import is_demo
 from fhirmedia.r4.registry import load_registry
 from fhirmedia.web.metrics import share_metrics
@@ -27,6 +29,8 @@ def prepare_folder(path: Path) -> tuple[Folder, Settings]:
     settings = load_settings()
     if not Folder(path).exists:
         make_folder(path, timezone=settings.timezone)
+    if is_demo(path) and PREFIX + "ENVIRONMENT" not in os.environ:
+        settings = replace(settings, environment="test")
     if settings.allow_volatile_storage:
         print(
             f"fhirmedia: FHIRMEDIA_ALLOW_VOLATILE_STORAGE is set; what is on {file_system_of(path)} may be lost.",
@@ -44,10 +48,10 @@ def serve(
     base_url = base_url_of(settings, folder, port=listener.getsockname()[1])
     if host not in LOOPBACK and is_demo(folder.path):
         raise Failure(Category.INVALID, "A demo folder is served on a loopback address only.")
-    trusted_issuers(settings, folder, load_registry(), base_url=base_url)
     share_metrics(folder.run / "metrics")
     if workers == 1:
         return _run_worker(folder, settings, base_url, listener, lambda: announce(base_url))
+    trusted_issuers(settings, folder, load_registry(), base_url=base_url)  # refuse here rather than in every child
     return _run_workers(folder, settings, base_url, listener, workers=workers, announce=announce)
 
 

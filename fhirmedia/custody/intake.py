@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import Action, Grant
 from fhirmedia.access.policy import IMPORTER
-from fhirmedia.access.security_labels import security_to_store
+from fhirmedia.access.security_labels import labels_of, security_to_store
 from fhirmedia.core.errors import Category, Failure, Issue
-from fhirmedia.core.records import Key, Method, Record
+from fhirmedia.core.records import Facts, Key, Method, Record
 from fhirmedia.custody.binaries import BINARY, Binaries
 from fhirmedia.custody.claims import Claims
 from fhirmedia.custody.proposal import Proposal, expect, may_create_under
@@ -22,6 +22,7 @@ from fhirmedia.r4.facts import access_references, department_tag, facts_of
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.json_types import JsonArray, JsonObject
 from fhirmedia.r4.registry import Registry
+from fhirmedia.r4.values import IndexEntries
 
 Lookup = Callable[[Key], JsonObject | None]
 
@@ -80,16 +81,22 @@ class Intake:
         lookup = neighbours.body
         unchecked = IMPORTER in caller.roles
         self._set_meta(resource, caller, old, lookup)
-        entries = self._extractor.entries(resource, key=key, last_updated_ms=0)
-        facts = facts_of(resource, entries=entries, registry=self._registry, base_url=self._base_url, lookup=lookup)
+        entries, facts = self._reading(resource, key, lookup)
+        if self._claims.settle(transaction, caller, grant, resource, facts=facts):
+            # What a claim fills in is indexed, and may be what a scope speaks of.
+            entries, facts = self._reading(resource, key, lookup)
         if not grant.admits(action, key, facts):
             raise Failure(Category.FORBIDDEN, "The token does not allow a resource about this patient or unit.")
-        if self._claims.settle(transaction, caller, grant, resource, facts=facts):
-            entries = self._extractor.entries(resource, key=key, last_updated_ms=0)
         if not unchecked:
             self._check_references(neighbours, caller, grant, resource, key=key)
         method: Method = "create" if old is None or old.deleted else "update"
         return transaction.put(Draft(key, method, prepare(resource), facts, entries))
+
+    def _reading(self, resource: JsonObject, key: Key, lookup: Lookup) -> tuple[IndexEntries, Facts]:
+        """What the index and access decisions know of a resource."""
+        entries = self._extractor.entries(resource, key=key, last_updated_ms=0)
+        facts = facts_of(resource, entries=entries, registry=self._registry, base_url=self._base_url, lookup=lookup)
+        return entries, facts
 
     def _set_meta(self, resource: JsonObject, caller: Caller, old: Record | None, lookup: Lookup) -> None:
         given = resource.get("meta")
@@ -162,8 +169,10 @@ def _own(caller: Caller, target: Key) -> bool:
 
 
 def _security(record: Record) -> JsonArray:
-    body = parse_json(record.body) if record.body is not None else {}
-    meta = body.get("meta")
+    """The labels in force: those of the body, or of the last one there was, which facts keep past a deletion."""
+    if record.body is None:
+        return labels_of(record.facts)
+    meta = parse_json(record.body).get("meta")
     security = meta.get("security") if isinstance(meta, dict) else None
     return security if isinstance(security, list) else []
 

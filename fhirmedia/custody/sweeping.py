@@ -41,7 +41,7 @@ _AT_ONCE = 50
 _ASKED_AT_ONCE = 500
 """Objects looked up together."""
 
-_PAUSE_S = 0.05
+_PAUSE_S = 0.02
 """Between steps, so that requests do not notice them."""
 
 log = logging.getLogger("fhirmedia")

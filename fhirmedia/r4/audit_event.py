@@ -12,7 +12,7 @@ from fhirmedia.core.clock import instant
 from fhirmedia.core.disclosure import Disclosure, Touch
 from fhirmedia.core.ids import FHIR_ID
 from fhirmedia.r4.audit_shares import PATIENT, EventId, Share, shares
-from fhirmedia.r4.elements import element_table, table
+from fhirmedia.r4.elements import element_table, resource_types, table
 from fhirmedia.r4.json_types import Json, JsonArray, JsonObject
 
 Code = tuple[str, str, str]
@@ -252,8 +252,8 @@ def _touched(touch: Touch, type: Json) -> JsonObject:
 
 
 def _reference(kind: str, identity: str, version: int | None) -> JsonObject:
-    """A reference, or, for an id that is none and was therefore refused, what was asked for."""
-    if not kind.isalpha() or not FHIR_ID.match(identity):
+    """A reference, or, for a type or an id that is none and was therefore refused, what was asked for."""
+    if kind not in resource_types() or not FHIR_ID.match(identity):
         return {"identifier": {"value": inert(f"{kind}/{identity}")}}
     return {"reference": f"{kind}/{identity}" if version is None else f"{kind}/{identity}/_history/{version}"}
 

@@ -81,6 +81,13 @@ class _Plan:
                     findings.add("structure", "must have only one of its types", (path, slot.label, None))
         self._check_whole(value, path, findings)
 
+    def visit_beside_value(self, value: Json, path: Path, findings: Findings) -> None:
+        """Walk what stands beside a primitive that has a value: an id alone will do (ele-1)."""
+        if type(value) is dict and value.keys() == {"id"}:
+            _check_primitive((self._slots or self._compiled())["id"], value["id"], (path, "id", None), findings)
+        else:
+            self.visit(value, path, findings)
+
     def _check_whole(self, value: JsonObject, path: Path, findings: Findings) -> None:
         for label, names in self.required:
             for name in names:
@@ -207,8 +214,9 @@ def _check_array(slot: _Slot, value: Json, owner: JsonObject, path: Path, findin
 
 def _check_sibling(slot: _Slot, value: Json, owner: JsonObject, path: Path, findings: Findings) -> None:
     """`_name` holds id and extensions of a primitive; beside an array it is an array of the same length, with nulls."""
-    visit = _plan(table("Element")).visit
+    element = _plan(table("Element"))
     if not slot.is_array:
+        visit = element.visit if owner.get(slot.name) is None else element.visit_beside_value
         visit(value, (path, slot.label, None), findings)
         return
     where: Path = (path, slot.label, None)
@@ -222,6 +230,8 @@ def _check_sibling(slot: _Slot, value: Json, owner: JsonObject, path: Path, find
         findings.add("structure", "must have as many extensions as values, null where there is none", where)
     for index, item in enumerate(value):
         if item is not None:
+            has_value = type(values) is list and index < len(values) and values[index] is not None
+            visit = element.visit_beside_value if has_value else element.visit
             visit(item, (path, slot.label, index), findings)
         elif type(values) is not list:
             findings.add("structure", "must not be null", (path, slot.label, index))

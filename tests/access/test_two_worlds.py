@@ -80,9 +80,9 @@ def test_the_corpus_is_sharp(tmp_path: Path, record_property: Callable[[str, obj
     assert LINES - told_apart == {"If-None-Exist", "labels"}
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_hidden_worlds_of_chance(tmp_path: Path, seed: int, record_property: Callable[[str, object], None]) -> None:
-    someone = CALLERS[seed % 2]
+    someone = CALLERS[1]
     hidden = [secrets(someone, Random(f"{seed} {side}")) for side in "ab"]
     assert hidden[0] != hidden[1]
     wrong, count = differences(tmp_path, someone, *hidden)
@@ -91,7 +91,7 @@ def test_hidden_worlds_of_chance(tmp_path: Path, seed: int, record_property: Cal
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(2, 22))
+@pytest.mark.parametrize("seed", range(1, 21))
 def test_many_hidden_worlds_of_chance(tmp_path: Path, seed: int) -> None:
     someone = CALLERS[seed % len(CALLERS)]
     hidden = [secrets(someone, Random(f"{seed} {side}")) for side in "ab"]

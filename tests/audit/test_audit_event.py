@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fhir.resources.R4B.auditevent import AuditEvent
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fhirmedia.core.disclosure import Disclosure, Touch
@@ -90,6 +90,7 @@ def test_attempt_on_a_patient_is_that_patients_event() -> None:
     assert event["entity"][0]["what"] == {"reference": "Patient/anna"}
 
 
+@example(a_disclosure("read", touch("Nonsense/x", version=None, depth="refused")), "read", "not-found")
 @given(disclosures, st.sampled_from([*INTERACTIONS, "capabilities"]), st.sampled_from([None, "forbidden", "exception"]))
 def test_whatever_clients_send_events_stay_sound(disclosure: Disclosure, interaction: str, issue: str | None) -> None:
     for event in events_of(replace(disclosure, interaction=interaction, issue=issue)):

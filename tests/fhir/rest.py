@@ -69,6 +69,7 @@ def pages(served: Served, url: str, headers: dict[str, str]) -> Iterator[Body]:
 
 def without_server_parts(resource: Body) -> Body:
     """The resource without what a server sets: id, version, time."""
-    meta = {name: value for name, value in resource.get("meta", {}).items() if name not in ("versionId", "lastUpdated")}
+    given = resource.get("meta", {})
+    meta = {name: value for name, value in given.items() if name.lstrip("_") not in ("versionId", "lastUpdated")}
     rest = {name: value for name, value in resource.items() if name not in ("id", "meta")}
     return {**rest, "meta": meta} if meta else rest

@@ -175,8 +175,9 @@ class TestTransport:
     )
     def test_head_is_get_without_a_body(self, served: Served, path: str) -> None:
         changing = {"date", "x-request-id"}
-        whole = served.http.get(served.base + path, headers=served.headers())
-        head = served.http.head(served.base + path, headers=served.headers())
+        plain = served.headers() | {"Accept-Encoding": "identity"}
+        whole = served.http.get(served.base + path, headers=plain)
+        head = served.http.head(served.base + path, headers=plain)
         assert head.status_code == whole.status_code
         assert head.content == b""
         assert {k: v for k, v in head.headers.items() if k not in changing} == {

@@ -3,11 +3,6 @@
 import sqlite3
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine
-from sqlalchemy.pool import StaticPool
-
 SCHEMA_VERSION = "1"
 """What VERSION of a folder must say; raised with every migration."""
 
@@ -17,6 +12,12 @@ STEPS = Path(__file__).parent
 
 def make_schema(connection: sqlite3.Connection, *, steps: Path = STEPS, version: str = SCHEMA_VERSION) -> None:
     """Bring an empty or older database to the newest schema, in one transaction."""
+    # Imported where they are needed: they are half of what a start would otherwise wait for.
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import StaticPool
+
     engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool, hide_parameters=True)
     config = Config()
     config.set_main_option("script_location", str(steps))

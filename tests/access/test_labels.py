@@ -1,0 +1,62 @@
+"""Security labels of stored records: any writer tightens them, a label-manager alone lowers them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fhirmedia.core.errors import Category
+from tests.access.houses import House, derm, house, importer, refused
+from tests.access.records import Resource, a, label
+
+ETH = label("ETH", "http://terminology.hl7.org/CodeSystem/v3-ActCode")
+PSY = label("PSY", "http://terminology.hl7.org/CodeSystem/v3-ActCode")
+
+
+@pytest.fixture
+def living(tmp_path: Path) -> Iterator[House]:
+    with house(tmp_path / "data") as opened:
+        yield opened
+
+
+def media(*labels: Resource) -> Resource:
+    return a("Media", "m", **({"meta": {"security": list(labels)}} if labels else {}))
+
+
+def security(resource: Resource) -> list[str]:
+    return [each["code"] for each in resource.get("meta", {}).get("security", [])]
+
+
+def test_labels_rise_and_stay(living: House) -> None:
+    assert security(living.put(importer(), media())) == []
+    assert security(living.put(derm(), media(label("R")))) == ["R"]
+    assert security(living.put(derm(), media())) == ["R"], "a body without labels keeps those there are"
+    assert security(living.put(derm(), media(label("V"), ETH))) == ["V", "ETH"]
+    assert security(living.put(derm(), media())) == ["V", "ETH"]
+
+
+@pytest.mark.parametrize(
+    "lowered", [[label("N")], [label("R")], [label("V")], [ETH], [label("V"), PSY], [label("R"), ETH]]
+)
+def test_labels_do_not_fall(living: House, lowered: list[Resource]) -> None:
+    living.put(importer(), media(label("V"), ETH))
+    with refused(Category.FORBIDDEN) as said:
+        living.put(derm(), media(*lowered))
+    assert said.issues[0].expression == "Resource.meta.security"
+    assert security(living.read(derm(), "Media/m")) == ["V", "ETH"]
+    manager = derm(roles=frozenset({"label-manager"}))
+    assert security(living.put(manager, media(*lowered))) == [each["code"] for each in lowered]
+
+
+def test_even_a_label_manager_keeps_what_is_not_sent(living: House) -> None:
+    living.put(importer(), media(label("R")))
+    manager = derm(roles=frozenset({"label-manager"}))
+    assert security(living.put(manager, media())) == ["R"]
+
+
+def test_a_record_that_comes_back_keeps_its_labels(living: House) -> None:
+    living.put(importer(), media(label("V")))
+    living.delete(derm(), "Media/m")
+    with refused(Category.FORBIDDEN):
+        living.put(derm(), media(label("N")))
+    assert security(living.put(derm(), media())) == ["V"]
