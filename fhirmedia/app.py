@@ -15,6 +15,7 @@ from fhirmedia import __version__
 from fhirmedia.access.policy import scope_parser
 from fhirmedia.backends.audit_files import slot_logs
 from fhirmedia.backends.audit_index_sql import AuditIndexSql
+from fhirmedia.backends.audit_upkeep import AuditUpkeep, changes_head
 from fhirmedia.backends.chained_table import CHANGES, ChangeChain, SqliteChainedLog
 from fhirmedia.backends.disclosures_sql import DisclosureLogSql
 from fhirmedia.backends.folder import Folder
@@ -116,12 +117,16 @@ def open_house(
         on_broken=_end_process,
     )
     index = SqlSearchIndex(folder.records, budget_s=settings.search_seconds)
-    disclosures = DisclosureLogSql(folder.audit, witness=witness_of(folder, clock), on_broken=_end_process)
+    witness = witness_of(folder, clock)
+    disclosures = DisclosureLogSql(folder.audit, witness=witness, on_broken=_end_process)
     events = AuditIndexSql(
         folder.audit / "index.db",
         logs=lambda: [SqliteChainedLog(CHANGES, [(1, folder.records)]), *slot_logs(folder.audit)],
         base_url=base_url,
         seconds=settings.search_seconds,
+    )
+    upkeep = AuditUpkeep(
+        folder.audit / "upkeep.lock", head=lambda: changes_head(folder.records), witness=witness, index=events
     )
     stores = Stores(records, objects, index, disclosures, views={AUDIT_EVENT: events}, mismatched=mismatched)
     custodian = Custodian(
@@ -134,6 +139,7 @@ def open_house(
 
     async def close() -> None:
         await custodian.close()
+        await asyncio.to_thread(upkeep.close)
         await index.close()
         await events.close()
         await objects.close()

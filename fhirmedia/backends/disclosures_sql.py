@@ -15,7 +15,7 @@ from pathlib import Path
 from fhirmedia.backends.audit_files import open_segment, segment_path, segments, take_slot
 from fhirmedia.backends.chained_table import ChangeChain
 from fhirmedia.backends.group_commit import GroupCommit
-from fhirmedia.backends.sqlite import failure_of, open_reader, open_writer
+from fhirmedia.backends.sqlite import NO_ROOM, failure_of, open_reader, open_writer
 from fhirmedia.core.audit_chain import Head, chain_hash
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.ports.disclosures import Witness
@@ -24,8 +24,6 @@ Entry = tuple[bytes, bytes | None]
 """A disclosure and, where there is one, its salted raw query."""
 
 _GROUP_MOST = 64
-_NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
-"""A write is refused for want of room, quota or file size and leaves nothing; damage shows when a file is synced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +157,7 @@ class DisclosureLogSql:
     def _judge(self, error: sqlite3.Error | OSError) -> Failure:
         """What waiters are told; calls `on_broken` where the file can no longer be trusted."""
         code = getattr(error, "sqlite_errorcode", 0)  # errors of the driver itself have none
-        if isinstance(error, OSError) or code in _NO_ROOM:
+        if isinstance(error, OSError) or code in NO_ROOM:
             return Failure(Category.DISK_FULL, "The storage is full; nothing was disclosed.")
         if code & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT):
             self._broken = True

@@ -60,6 +60,10 @@ REFERRERS = sqlite_text(
 )
 
 
+WAL_PAGES = 16_384
+"""Above this many pages (64 MiB) the writer helps to copy the log back."""
+
+
 def record_of(row: tuple[Any, ...]) -> Record:
     """A row of `record_version` as a Record."""
     kind, identity, version, sequence, changed_at, method, body, facts = row
@@ -146,7 +150,9 @@ class SqliteRecordStore:
             self._writer.execute("ROLLBACK")
             return outcomes
         self._writer.execute("COMMIT")
-        self._checkpoints.committed()
+        if self._checkpoints.committed():
+            # The thread cannot catch up with a writer that never rests; what it left over is little.
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         return outcomes
 
     def _run(self, work: Work, transaction: SqliteUpkeepTransaction) -> Any:
@@ -171,16 +177,19 @@ class WalCheckpoints:
         self._every_commits = every_commits
         self._idle_s = idle_s
         self._commits = 0
+        self._pages = 0
         self._due = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="wal-checkpoints", daemon=True)
         self._thread.start()
 
-    def committed(self) -> None:
-        """Told after each commit."""
+    def committed(self) -> bool:
+        """Told after each commit; true if the log has become so long that the writer itself should copy the rest."""
         self._commits += 1
         if self._commits % self._every_commits == 0:
             self._due.set()
+        long, self._pages = self._pages > WAL_PAGES, 0 if self._pages > WAL_PAGES else self._pages
+        return long
 
     def close(self) -> None:
         """One last checkpoint, then the thread ends."""
@@ -196,5 +205,5 @@ class WalCheckpoints:
             self._due.clear()
             if self._commits != done:
                 done = self._commits
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                self._pages = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
         connection.close()

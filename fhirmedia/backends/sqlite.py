@@ -8,8 +8,8 @@ from fhirmedia.core.errors import Category, Failure
 
 log = logging.getLogger("fhirmedia")
 
-_SQLITE_IOERR = 10
-_SQLITE_FULL = 13
+NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE})
+"""A write is refused for want of room, quota or file size and leaves nothing; damage shows when a file is synced."""
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
@@ -39,12 +39,13 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 def disk_failed(error: sqlite3.Error) -> bool:
     """Whether a sync or write failed in a way after which nothing this process believes about the file is safe."""
-    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == _SQLITE_IOERR
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code not in NO_ROOM and code & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT)
 
 
 def failure_of(error: sqlite3.Error) -> Failure:
     """The Failure a client sees for a database error; its text holds nothing of the statement."""
-    if (getattr(error, "sqlite_errorcode", 0) & 0xFF) == _SQLITE_FULL:
+    if getattr(error, "sqlite_errorcode", 0) in NO_ROOM:
         return Failure(Category.DISK_FULL, "The storage is full; nothing was changed.")
     log.error("the database refused: %s", getattr(error, "sqlite_errorname", type(error).__name__))
     return Failure(Category.UNAVAILABLE, "The database cannot take the request at present.", retry_after_s=5)

@@ -148,7 +148,7 @@ class Session:
         record = (await self._stores.records.read((key,)))[0]
         owner = await self._vouching(key, record)
         if record is None or owner is None:
-            raise self._refuse(key)
+            raise self._refuse(key, record)
         if record.deleted:
             raise Failure(Category.GONE, "The resource was deleted.")
         content = await self._stores.records.content(key.id, record.version)
@@ -174,7 +174,7 @@ class Session:
 
     async def refused(self, failure: Failure | None) -> None:
         """Make a refusal (None: a crash) durable, with what was attempted; called by the Custodian."""
-        attempted = tuple(Touch(touch.key, touch.version, "refused", ()) for touch in self._touched)
+        attempted = tuple(Touch(touch.key, touch.version, "refused", touch.patients) for touch in self._touched)
         about = self._note.about
         if about is not None and about not in (touch.key for touch in attempted):
             attempted = (Touch(about, None, "refused", ()), *attempted)
@@ -189,7 +189,7 @@ class Session:
         view = self._stores.views.get(key.type)
         record = (await (view or self._stores.records).read((key,)))[0]
         if record is None or not self._grant.admits("read", key, record.facts):
-            raise self._refuse(key)
+            raise self._refuse(key, record)
         return record
 
     async def _vouching(self, key: Key, binary: Record | None) -> Record | None:
@@ -211,8 +211,9 @@ class Session:
     def _touch(self, record: Record, depth: Depth) -> None:
         self._touched.append(Touch(record.key, record.version, depth, record.facts.patients))
 
-    def _refuse(self, key: Key) -> Failure:
-        self._touched.append(Touch(key, None, "refused", ()))
+    def _refuse(self, key: Key, hidden: Record | None) -> Failure:
+        """Absent and hidden are one to the Caller; the audit tells them apart by the patients."""
+        self._touched.append(Touch(key, None, "refused", () if hidden is None else hidden.facts.patients))
         return _absent()
 
     def _disclosure(self, outcome: Outcome, touched: tuple[Touch, ...], *, issue: str | None = None) -> Disclosure:
@@ -227,6 +228,7 @@ class Session:
             user=caller.user,
             token_id=caller.token_id,
             purpose=caller.purpose,
+            reason=caller.system_reason,
             roles=tuple(sorted(caller.roles)),
             address=self._note.address,
             issue=issue,
