@@ -17,6 +17,7 @@ from fhirmedia.access.policy import IMPORTER, scope_parser
 from fhirmedia.app import open_house
 from fhirmedia.backends.folder import Folder, make_folder
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.ids import new_id
 from fhirmedia.core.records import Key, Record, parse_key
 from fhirmedia.core.settings import Settings
 from fhirmedia.custody.custodian import Stores
@@ -76,7 +77,7 @@ class House:
         self.path = path
         self.hands = hands
         self._loop = loop
-        self._asked = 0
+        self.last_request = ""
 
     @property
     def stores(self) -> Stores:
@@ -90,8 +91,8 @@ class House:
         return self._loop.run(work)
 
     def asker(self, caller: Caller, *, query: str = "") -> Asker:
-        self._asked += 1
-        return Asker(caller, RequestNote(f"r-{self._asked}", None, query.encode()))
+        self.last_request = new_id()
+        return Asker(caller, RequestNote(self.last_request, None, query.encode()))
 
     def read(self, caller: Caller, key: str) -> Resource:
         return _body(self.run(read(self.archive, self.asker(caller), parse_key(key))))

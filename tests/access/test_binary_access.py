@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,6 @@ def test_unclaimed_bytes_are_their_uploaders(living: House) -> None:
 
 
 def test_another_client_of_the_same_person_is_somebody_else(living: House) -> None:
-    from dataclasses import replace
-
     id = living.upload(derm(), BYTES)
     with refused(Category.NOT_FOUND):
         living.download(replace(derm(), client="another app"), id)
@@ -52,7 +51,7 @@ def test_another_client_of_the_same_person_is_somebody_else(living: House) -> No
 
 def test_uploaded_bytes_need_a_scope_all_the_same(living: House) -> None:
     id = living.upload(derm(), BYTES)
-    for scope in ("user/Patient.cruds", "user/Encounter.cruds"):
+    for scope in ("user/Organization.cruds", "user/Encounter.cruds"):
         with refused(Category.FORBIDDEN):
             living.download(derm(scope), id)
 

@@ -1,7 +1,7 @@
 """What any search engine must do, shown on each: pages, order, totals, narrowing, and answers that follow writes."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -27,13 +27,24 @@ from fhirmedia.r4.query import (
     Match,
     Missing,
     Not,
+    NumberTest,
+    Prefix,
     Query,
     ReferenceTest,
     SortKey,
     StringTest,
     TokenTest,
 )
-from fhirmedia.r4.values import DateValue, IndexEntries, ReferenceValue, SearchValue, StringValue, TokenValue
+from fhirmedia.r4.value_tests import date_satisfies, number_satisfies
+from fhirmedia.r4.values import (
+    DateValue,
+    IndexEntries,
+    NumberValue,
+    ReferenceValue,
+    SearchValue,
+    StringValue,
+    TokenValue,
+)
 
 TYPES = frozenset({"Media", "Patient"})
 FULL = Grant((Rule(frozenset(ACTIONS), TYPES, EVERYTHING),))
@@ -42,18 +53,21 @@ OLDEST = (SortKey("when"),)
 DAY = 86_400_000
 
 
+Values = SearchValue | tuple[SearchValue, ...]
+
+
 class Engine(Protocol):
     """A SearchIndex with whatever writes to it."""
 
     index: SearchIndex
 
-    def put(self, key: str, *, of: str | None = "p", facts: Facts | None = None, **values: SearchValue) -> None: ...
+    def put(self, key: str, *, of: str | None = "p", facts: Facts | None = None, **values: Values) -> None: ...
 
     def remove(self, key: str) -> None: ...
 
 
-def described(key: Key, of: str | None, values: dict[str, SearchValue]) -> IndexEntries:
-    kept: dict[str, tuple[SearchValue, ...]] = {name: (value,) for name, value in values.items()}
+def described(key: Key, of: str | None, values: Mapping[str, Values]) -> IndexEntries:
+    kept = {name: value if isinstance(value, tuple) else (value,) for name, value in values.items()}
     kept["_id"] = (TokenValue(None, key.id),)
     if of is not None:
         kept["patient"] = (ReferenceValue(Key("Patient", of)),)
@@ -64,7 +78,7 @@ class InMemory:
     def __init__(self) -> None:
         self.index = MemoryIndex()
 
-    def put(self, key: str, *, of: str | None = "p", facts: Facts | None = None, **values: SearchValue) -> None:
+    def put(self, key: str, *, of: str | None = "p", facts: Facts | None = None, **values: Values) -> None:
         named = Key(*key.split("/"))
         self.index.put(described(named, of, values), facts or Facts(patients=() if of is None else (of,)))
 
@@ -79,7 +93,7 @@ class OnSqlite:
         self._writer, self._sequence = IndexWriter(), 0
         self.index = SqlSearchIndex(path, readers=1)
 
-    def put(self, key: str, *, of: str | None = "p", facts: Facts | None = None, **values: SearchValue) -> None:
+    def put(self, key: str, *, of: str | None = "p", facts: Facts | None = None, **values: Values) -> None:
         named = Key(*key.split("/"))
         self._sequence += 1
         kept = facts or Facts(patients=() if of is None else (of,))
@@ -127,6 +141,11 @@ def of_patient(patient: str) -> Match:
 
 def on(day: int) -> DateValue:
     return DateValue(day * DAY, (day + 1) * DAY)
+
+
+async def all_found(engine: Engine, queries: Iterable[Query]) -> list[set[str]]:
+    hits = [await engine.index.search(FULL.narrow(query, types=TYPES), page=Page(100)) for query in queries]
+    return [{key.id for key in each.keys} for each in hits]
 
 
 @pytest.mark.parametrize("query", [of_patient("p"), InCompartment("p"), EVERYTHING, Not(Missing("patient"))])
@@ -267,3 +286,41 @@ def test_a_thousand_values_are_one_list(engine: Engine) -> None:
     tests = tuple(TokenTest(f"c{number}", "s") for number in range(1000))
     assert found(engine, Match("status", tests)) == ["Media/m"]
     assert found(engine, Not(Match("status", tests))) == ["Media/n"]
+
+
+RANGES = [(lo, hi) for lo in range(5) for hi in range(lo, 5)]
+PREFIXES: tuple[Prefix, ...] = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
+
+
+@pytest.mark.parametrize("parameter", ["created", "when"])
+def test_every_prefix_draws_the_line_between_times_where_the_standard_does(engine: Engine, parameter: str) -> None:
+    values = {f"{lo}-{hi}": DateValue(lo, hi + 1) for lo, hi in RANGES}
+    for name, value in values.items():
+        engine.put(f"Media/{name}", **{parameter: value})
+    engine.put("Media/none")
+    tests = [DateTest(prefix, lo, hi + 1) for prefix in PREFIXES for lo, hi in RANGES]
+    answers = asyncio.run(all_found(engine, (Match(parameter, (test,)) for test in tests)))
+    for test, answer in zip(tests, answers, strict=True):
+        assert answer == {name for name, value in values.items() if date_satisfies(value, test)}, test
+
+
+def test_every_prefix_draws_the_line_between_numbers_where_the_standard_does(engine: Engine) -> None:
+    values = {f"{lo}-{hi}": NumberValue(lo, hi) for lo, hi in RANGES}
+    for name, value in values.items():
+        engine.put(f"Media/{name}", dose=value)
+    tests = [NumberTest(prefix, lo, hi) for prefix in PREFIXES for lo, hi in RANGES]
+    answers = asyncio.run(all_found(engine, (Match("dose", (test,)) for test in tests)))
+    for test, answer in zip(tests, answers, strict=True):
+        expected = {name for name, value in values.items() if number_satisfies(value.lo, value.hi, test=test)}
+        assert answer == expected, test
+
+
+def test_two_bounds_may_be_met_by_two_dates(engine: Engine) -> None:
+    """In whatever way the engine reads: among few, and along an order."""
+    for number in range(40):
+        engine.put(f"Media/{number:02}", created=DateValue(number, number + 1))
+    engine.put("Media/both", created=(DateValue(-500, -499), DateValue(500, 501)))
+    between = All((Match("created", (DateTest("ge", 0, 0),)), Match("created", (DateTest("lt", 30, 0),))))
+    assert found(engine, between, Page(1, (SortKey("created"),))) == ["Media/both"]
+    assert found(engine, between, Page(1, (SortKey("created", descending=True),))) == ["Media/both"]
+    assert len(found(engine, between)) == 31

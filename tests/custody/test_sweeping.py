@@ -31,11 +31,9 @@ def newest(here: Inhabited, binary_id: str) -> tuple[int, str]:
 
 
 def audited(here: Inhabited) -> list[dict]:
-    """What the log of changes says the program itself did."""
+    """What the log of changes says the sweeper did."""
     rows = here.sql("SELECT disclosure FROM audit_row ORDER BY sequence")
-    return [
-        said for (content,) in rows if (said := json.loads(content)).get("subject") == "system" and "reason" in said
-    ]
+    return [said for (content,) in rows if (said := json.loads(content))["request_id"].startswith("sweep-")]
 
 
 async def test_an_unclaimed_upload_is_deleted_then_released_then_removed(tmp_path: Path) -> None:

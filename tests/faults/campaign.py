@@ -65,6 +65,7 @@ class Nursery:
     folder: Path
     control: Control
     headers: dict[str, str]
+    child: int | None = None
 
     def spawn(self) -> int:
         """The pid of a new child; it answers what is sent to the port once it has started."""
@@ -72,11 +73,21 @@ class Nursery:
         self.control.clear()
         self.process.stdin.write(b"go\n")
         self.process.stdin.flush()
-        return int(self._line().removeprefix("pid "))
+        self.child = int(self._line().removeprefix("pid "))
+        return self.child
 
     def ended(self) -> int:
         """Wait for the child to end; its exit code, negative for a signal."""
-        return int(self._line().removeprefix("ended "))
+        code = int(self._line().removeprefix("ended "))
+        self.child = None
+        return code
+
+    def close(self) -> None:
+        """End the child, if there is one, and the process."""
+        if self.child is not None:
+            os.kill(self.child, signal.SIGKILL)
+            self.ended()
+        self.process.communicate()
 
     def _line(self) -> str:
         assert self.process.stdout
@@ -108,14 +119,13 @@ def nursery(place: Path, *words: str) -> Iterator[Nursery]:
         now_s=system_clock() // 1000,
         roles=["importer"],
     )
-    with process:
-        assert process.stdin
-        assert process.stdout
-        assert process.stdout.readline() == b"warm\n"
-        try:
-            yield Nursery(process, port, folder, control, {"Authorization": f"Bearer {token}"})
-        finally:
-            process.stdin.close()
+    assert process.stdout
+    assert process.stdout.readline() == b"warm\n"
+    nest = Nursery(process, port, folder, control, {"Authorization": f"Bearer {token}"})
+    try:
+        yield nest
+    finally:
+        nest.close()
 
 
 async def campaign(place: Path, kills: int, *words: str, seed: int = 5, until_red: bool = False) -> Outcome:

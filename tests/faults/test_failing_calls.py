@@ -38,6 +38,7 @@ class Attempts:
     def __init__(self, nest: Nursery) -> None:
         self.told: list[Told] = []
         self.outcomes: Counter[str] = Counter()
+        self.fired = 0
         self._nest = nest
         self._wire = Wire(nest.port)
         self._examiner = Examiner(nest.folder)
@@ -75,9 +76,11 @@ class Attempts:
         except Lost:
             assert await asyncio.to_thread(self._nest.ended) == DISK_BROKEN_EXIT
             self.outcomes["process ended"] += 1
+            self.fired = self._nest.control.fired
             self._nest.spawn()
-            statuses.clear()
+            return []
         self._nest.control.disarm()
+        self.fired = self._nest.control.fired
         return statuses
 
     async def read(self) -> None:
@@ -105,10 +108,11 @@ async def sweep(nest: Nursery, operation: str, error: int) -> Counter[str]:
     control, fired = nest.control, 0
     for after in range(MOST):
         statuses = await attempts.upload_and_create(lambda: control.fail_once(operation, error, after=after))
-        if control.fired == 0:
+        if attempts.fired == 0:
             break
         fired += 1
-        attempts.outcomes[" ".join(map(str, statuses)) or "nothing answered"] += 1
+        if statuses:
+            attempts.outcomes["then ".join(f"{status} " for status in statuses).rstrip()] += 1
         assert set(statuses) <= {201, 503, 507}, (after, statuses)
         await attempts.read()
         assert attempts.look() == [], after
@@ -116,7 +120,7 @@ async def sweep(nest: Nursery, operation: str, error: int) -> Counter[str]:
     assert fired < MOST
     assert await attempts.upload_and_create(control.disarm) == [201, 201]
     assert attempts.look() == []
-    assert list((nest.folder / "tmp").iterdir()) == [] or attempts.outcomes["process ended"]
+    assert attempts.outcomes["process ended"] or not list((nest.folder / "tmp").iterdir())
     return attempts.outcomes
 
 

@@ -31,7 +31,7 @@ SERVED = {
     "DocumentReference": (EVERY, ABOUT_SOMEBODY | {"body-site", "category", "date", "period"}),
     "ImagingStudy": (EVERY, ABOUT_SOMEBODY | {"body-site", "started", "modality"}),
     "DiagnosticReport": (EVERY, ABOUT_SOMEBODY | {"category", "date", "issued"}),
-    "Binary": (EVERY - {"search-type"}, set()),
+    "Binary": (EVERY - {"search-type", "vread", "history-instance"}, set()),
     "Organization": (EVERY, ALWAYS | {"identifier"}),
     "Practitioner": (EVERY, ALWAYS | {"identifier"}),
     "Encounter": (EVERY, ALWAYS | {"identifier", "patient", "subject", "status", "date"}),

@@ -72,7 +72,10 @@ def test_white_space_and_long_text_stay(served: Served) -> None:
 
 def test_members_stay_in_their_order_and_siblings_beside_them(served: Served) -> None:
     unit = {"url": OWNING_UNIT, "valueReference": {"reference": "Organization/derm"}}
-    nested = {"url": "http://example.org/deep", "extension": [{"url": "a", "valueCode": "x"}, {"url": "b", "valueInteger": 0}]}
+    nested = {
+        "url": "http://example.org/deep",
+        "extension": [{"url": "a", "valueCode": "x"}, {"url": "b", "valueInteger": 0}],
+    }
     sent: dict[str, Any] = {
         "resourceType": "Media",
         "note": [{"time": "2020", "_time": {"id": "t", "extension": [nested]}, "text": "n"}],

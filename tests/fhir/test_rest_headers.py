@@ -237,7 +237,9 @@ class TestTransport:
         refusal(answer, 405)
         assert answer.headers["allow"] == allowed
 
-    @pytest.mark.parametrize("given", ["x=1", "_summary=true", "_elements=id", "_count=1", "patient=anna", "_Format=json"])
+    @pytest.mark.parametrize(
+        "given", ["x=1", "_summary=true", "_elements=id", "_count=1", "patient=anna", "_Format=json"]
+    )
     def test_parameters_belong_to_searches(self, served: Served, given: str) -> None:
         staff, url = served.headers(), served.base + URL
         for answer in (

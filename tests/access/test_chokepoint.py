@@ -1,0 +1,335 @@
+"""The last guards: an index that lies, a log that fails, a ticket that comes too early, bytes that changed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.core.disclosure import Disclosure, decode_disclosure
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Key
+from fhirmedia.custody.content import CHECKED_BYTES, ContentTicket
+from fhirmedia.ports.index import Hits, Page, Position
+from tests.access.houses import House, anna, derm, eyes, house, ids, importer, refused, someone
+from tests.access.records import CLINICAL, TEXT, a, with_content
+from tests.audit.rows import disclosures
+
+EVERYTHING = [(kind, of, unit) for kind in CLINICAL for of in ("anna", "bo") for unit in ("derm", "eyes")]
+
+
+@pytest.fixture
+def living(tmp_path: Path) -> Iterator[House]:
+    with house(tmp_path / "data") as opened:
+        yield opened
+
+
+def everything(living: House) -> list[Key]:
+    for kind, of, unit in EVERYTHING:
+        living.put(importer(), a(kind, f"{of}-{unit}", of=of, unit=unit))
+    living.put(importer(), a("Media", "ended"))
+    living.delete(importer(), "Media/ended")
+    return [Key(kind, f"{of}-{unit}") for kind, of, unit in EVERYTHING] + [Key("Media", "ended"), Key("Media", "never")]
+
+
+class LyingIndex:
+    """Answers every search with every Key."""
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self._keys = tuple(keys)
+
+    async def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
+        assert isinstance(query, NarrowedQuery)
+        return Hits(self._keys, Position((), self._keys[-1]), None)
+
+
+def test_a_lying_index_discloses_nothing(living: House) -> None:
+    living.replace_stores(index=LyingIndex(everything(living)))
+    hers, ours = {"anna-derm", "anna-eyes"}, {"anna-derm", "bo-derm"}
+    for caller, own in ((anna(), hers), (derm(), ours), (derm("user/Media.rs"), ours)):
+        found = ids(living.search(caller, "Media", "_count=3"))
+        assert {key.partition("/")[2] for key in found} == own
+        if caller.scopes == derm("user/Media.rs").scopes:
+            assert {key.partition("/")[0] for key in found} == {"Media"}
+    row = list(disclosures(living.path))[-1]
+    assert {touch.key.type for touch in row.touched} == {"Media"}
+    assert {touch.key.id for touch in row.touched} == ours, "the row names what was given and nothing else"
+
+
+class Log:
+    """A disclosure log that keeps rows in a list, and fails from a moment on."""
+
+    def __init__(self) -> None:
+        self.rows: list[Disclosure] = []
+        self.broken = False
+
+    async def append(self, disclosure: bytes, raw_query: bytes | None = None) -> None:
+        await asyncio.sleep(0)
+        if self.broken:
+            raise Failure(Category.UNAVAILABLE, "The audit log cannot be written.")
+        self.rows.append(decode_disclosure(disclosure))
+
+    async def close(self) -> None:
+        return None
+
+
+def test_without_a_log_nothing_is_disclosed(living: House) -> None:
+    keys = everything(living)
+    id = living.upload(derm(), b"bytes")
+    log, closing = Log(), living.stores.disclosures
+    living.replace_stores(disclosures=log)
+    log.broken = True
+    before = living.run(living.stores.records.read(keys))
+    for act in (
+        lambda: living.read(derm(), "Media/anna-derm"),
+        lambda: living.vread(derm(), "Media/anna-derm", 1),
+        lambda: living.history(derm(), "Media/anna-derm"),
+        lambda: living.search(derm(), "Media"),
+        lambda: living.search(derm(), "Media", "_summary=count"),
+        lambda: living.download(derm(), id),
+        lambda: living.read(derm(), "Media/anna-eyes"),
+        lambda: living.read(derm(), "Media/never"),
+        lambda: living.read(derm("user/Patient.r"), "Media/anna-derm"),
+        lambda: living.put(derm(), a("Media", "anna-eyes")),
+        lambda: living.delete(derm(), "Media/anna-eyes"),
+    ):
+        with refused(Category.UNAVAILABLE):
+            act()
+    assert living.run(living.stores.records.read(keys)) == before
+    log.broken = False
+    assert living.read(derm(), "Media/anna-derm")["id"] == "anna-derm"
+    living.replace_stores(disclosures=closing)
+
+
+class BrokenChain:
+    """A change log that cannot be extended."""
+
+    def append(self, *_: Any) -> int:
+        raise Failure(Category.UNAVAILABLE, "The audit log cannot be written.")
+
+
+def test_without_its_row_no_change_is_made(living: House) -> None:
+    living.put(importer(), a("Media", "m"))
+    id = living.upload(derm(), b"bytes")
+    sound = living.stores.records._parts  # type: ignore[attr-defined]
+    object.__setattr__(sound, "changes", BrokenChain())
+    for act in (
+        lambda: living.create(derm(), a("Media", "x")),
+        lambda: living.put(derm(), a("Media", "m")),
+        lambda: living.delete(derm(), "Media/m"),
+        lambda: living.upload(derm(), b"more"),
+        lambda: living.create(derm(), a("Media", "x", **with_content(f"Binary/{id}"))),
+    ):
+        with refused(Category.UNAVAILABLE):
+            act()
+    assert living.read(derm(), "Media/m")["meta"]["versionId"] == "1"
+    assert ids(living.search(derm(), "Media")) == ["Media/m"]
+    assert living.download(derm(), id) == b"bytes"
+
+
+def test_a_ticket_opens_nothing_before_its_row_is_durable(living: House) -> None:
+    id = living.upload(derm(), b"bytes")
+
+    async def early() -> None:
+        asker = living.asker(derm())
+        async with living.archive.custodian.session(derm(), "content", note=asker.note) as session:
+            ticket = await session.content(Key("Binary", id), depth="opened")
+            with refused(Category.INTERNAL):
+                await anext(ticket.stream(0, 5))
+
+    living.run(early())
+
+
+class OtherBytes:
+    """An object store whose bytes have changed."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    async def read(self, _digest: object, *, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        for at in range(start, len(self.content) if stop is None else stop, CHECKED_BYTES):
+            yield self.content[at : min(at + CHECKED_BYTES, stop or len(self.content))]
+
+
+def test_changed_bytes_never_leave(living: House) -> None:
+    content = bytes(range(256)) * (CHECKED_BYTES // 128)
+    id = living.upload(derm(), content, type="application/octet-stream")
+    sound = living.stores.objects
+    for at, sent in ((0, 0), (CHECKED_BYTES - 1, 0), (CHECKED_BYTES, CHECKED_BYTES), (len(content) - 1, CHECKED_BYTES)):
+        changed = bytearray(content)
+        changed[at] ^= 1
+        living.replace_stores(objects=OtherBytes(bytes(changed)))
+        assert _until_refused(living, id) == content[:sent]
+    living.replace_stores(objects=sound)
+    assert living.download(derm(), id) == content
+    assert (
+        living.download(derm(), id, start=CHECKED_BYTES - 3, stop=CHECKED_BYTES + 4)
+        == content[-3 + CHECKED_BYTES :][:7]
+    )
+    assert living.download(derm(), id, start=len(content) - 1) == content[-1:]
+
+
+def _until_refused(living: House, id: str) -> bytes:
+    sent = bytearray()
+
+    async def whole() -> None:
+        asker = living.asker(derm())
+        async with living.archive.custodian.session(derm(), "content", note=asker.note) as session:
+            ticket: ContentTicket = await session.content(Key("Binary", id), depth="downloaded")
+        async for part in ticket.stream(0, ticket.size):
+            sent.extend(part)
+
+    with refused(Category.CORRUPT):
+        living.run(whole())
+    return bytes(sent)
+
+
+def test_a_binary_without_content_is_damage(living: House) -> None:
+    id = living.upload(derm(), b"bytes")
+
+    async def none(*_: object) -> None:
+        return None
+
+    living.stores.records.content = none  # type: ignore[method-assign]
+    with refused(Category.CORRUPT):
+        living.download(derm(), id)
+    with refused(Category.NOT_FOUND):
+        living.download(eyes(), id)
+
+
+def last_row(living: House) -> Disclosure:
+    (row,) = [row for row in disclosures(living.path) if row.request_id == living.last_request]
+    return row
+
+
+def test_what_rows_say(living: House) -> None:
+    caller = derm(user="Practitioner/dr", token_id="t-7", purpose="TREAT", roles=frozenset({"label-manager"}))
+    made = living.create(caller, a("Media", "x"))
+    row = last_row(living)
+    assert (row.interaction, row.outcome, row.user, row.token_id) == ("create", "0", "Practitioner/dr", "t-7")
+    assert (row.purpose, row.roles, row.subject, row.client) == ("TREAT", ("label-manager",), "urn:tests|derm", "tests")
+    assert [(str(touch.key), touch.version, touch.depth) for touch in row.touched] == [
+        (f"Media/{made['id']}", 1, "written")
+    ]
+    assert row.patients == ("anna",)
+    living.search(caller, "Media", "status=completed")
+    row = last_row(living)
+    assert (row.interaction, row.patients) == ("search-type", ("anna",))
+    assert [touch.depth for touch in row.touched] == ["listed"]
+    assert row.query_sha256 is not None
+    living.search(caller, None, "_type=Media")
+    assert last_row(living).interaction == "search-system"
+    living.read(caller, f"Media/{made['id']}")
+    assert last_row(living).query_sha256 is None
+
+
+def test_what_rows_say_of_bytes(living: House) -> None:
+    id = living.upload(derm(), b"bytes")
+    assert {(str(touch.key), touch.depth) for touch in last_row(living).touched} == {(f"Binary/{id}", "written")}
+    made = living.create(derm(), a("Media", "x", **with_content(f"Binary/{id}", contentType=TEXT)))
+    living.download(anna(), id)
+    row = last_row(living)
+    assert {(str(touch.key), touch.depth) for touch in row.touched} == {
+        (f"Binary/{id}", "downloaded"),
+        (f"Media/{made['id']}", "downloaded"),
+    }
+    assert row.patients == ("anna",)
+
+
+def test_what_rows_say_of_refusals(living: House) -> None:
+    living.put(importer(), a("Media", "hidden", unit="eyes"))
+    for act, key, issue in (
+        (lambda: living.read(derm(), "Media/hidden"), "Media/hidden", "not-found"),
+        (lambda: living.read(derm(), "Media/never"), "Media/never", "not-found"),
+        (lambda: living.put(derm(), a("Media", "hidden")), "Media/hidden", "not-supported"),
+        (lambda: living.delete(derm(), "Media/hidden"), "Media/hidden", "not-found"),
+        (lambda: living.download(derm(), "never"), "Binary/never", "not-found"),
+    ):
+        with pytest.raises(Failure):
+            act()
+        row = last_row(living)
+        assert (row.outcome, row.issue) == ("4", issue)
+        assert [(str(touch.key), touch.version, touch.depth) for touch in row.touched] == [(key, None, "refused")]
+
+
+def test_the_audit_tells_what_the_answer_does_not(living: House) -> None:
+    """Hidden and absent are one to the caller; whose record was reached for stands in the row."""
+    living.put(importer(), a("Media", "hidden", unit="eyes"))
+    for key, patients in (("Media/hidden", ("anna",)), ("Media/never", ())):
+        with refused(Category.NOT_FOUND):
+            living.read(derm(), key)
+        assert last_row(living).patients == patients
+
+
+class Crash(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("problem", "outcome", "issue"),
+    [
+        (Crash(), "12", "exception"),
+        (Failure(Category.INTERNAL, "x"), "12", "exception"),
+        (Failure(Category.UNAVAILABLE, "x"), "8", "transient"),
+        (Failure(Category.DISK_FULL, "x"), "8", "no-store"),
+        (Failure(Category.CORRUPT, "x"), "8", "exception"),
+        (Failure(Category.INVALID, "x"), "4", "invalid"),
+    ],
+)
+def test_every_end_has_its_outcome(living: House, problem: Exception, outcome: str, issue: str) -> None:
+    custodian = living.archive.custodian
+
+    async def fails() -> None:
+        note = living.asker(derm()).note
+        try:
+            async with custodian.session(derm(), "read", note=note):
+                raise problem
+        finally:
+            await custodian.refused(derm(), "read", problem, note=note)
+
+    with pytest.raises(type(problem)):
+        living.run(fails())
+    assert (last_row(living).outcome, last_row(living).issue) == (outcome, issue)
+
+
+def test_a_refusal_outside_a_session_is_written_once(living: House) -> None:
+    custodian, failure = living.archive.custodian, Failure(Category.FORBIDDEN, "x")
+    note = living.asker(derm()).note
+    for _ in range(2):
+        living.run(custodian.refused(derm(), "create", failure, note=note))
+    assert (last_row(living).interaction, last_row(living).outcome) == ("create", "4")
+
+
+def test_everything_is_asked_of_the_present_grant(living: House) -> None:
+    """A caller whose scopes reach nothing is refused before anything is looked for."""
+    living.put(importer(), a("Media", "m"))
+    nobody = someone("user/*.cruds", all_units=False)
+    for act in (
+        lambda: living.read(nobody, "Media/m"),
+        lambda: living.vread(nobody, "Media/m", 1),
+        lambda: living.history(nobody, "Media/m"),
+        lambda: living.search(nobody, "Media"),
+        lambda: living.create(nobody, a("Media", "m")),
+        lambda: living.put(nobody, a("Media", "m")),
+        lambda: living.delete(nobody, "Media/m"),
+        lambda: living.upload(nobody, b"x"),
+        lambda: living.download(nobody, "b"),
+    ):
+        with refused(Category.FORBIDDEN):
+            act()
+
+
+def test_both_versions_have_to_permit(living: House) -> None:
+    living.put(importer(), a("Media", "turned", unit="eyes"))
+    living.put(importer(), a("Media", "turned"))
+    living.put(importer(), a("Media", "lost"))
+    living.put(importer(), a("Media", "lost", unit="eyes"))
+    assert living.vread(derm(), "Media/turned", 2)["meta"]["versionId"] == "2"
+    for key, version in (("turned", 1), ("turned", 3), ("lost", 1), ("lost", 2), ("lost", 3)):
+        with refused(Category.NOT_FOUND):
+            living.vread(derm(), f"Media/{key}", version)
+    assert living.history(derm(), "Media/turned")["total"] == 1
+    with refused(Category.NOT_FOUND):
+        living.history(derm(), "Media/lost")
