@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import uvicorn
@@ -112,9 +112,15 @@ def start_process(
     for line in process.stderr:
         if line.startswith(b"ready: "):
             base = line.split()[1].decode()
-            threading.Thread(target=process.stderr.read, daemon=True).start()
+            threading.Thread(target=_drain, args=(process.stderr,), daemon=True).start()
             return process, base
+    process.stderr.close()
     raise RuntimeError(f"the server did not start: exit code {process.wait()}")
+
+
+def _drain(stream: IO[bytes]) -> None:
+    with stream:
+        stream.read()
 
 
 def _listener() -> socket.socket:

@@ -3,16 +3,16 @@
 import asyncio
 import errno
 import fcntl
-import hashlib
 import os
-import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
+from fhirmedia.backends.receiving import Receiving
 from fhirmedia.core.digests import Digest, sha256_hex
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.ports.records import Blob
@@ -42,20 +42,22 @@ class FileObjectStore:
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="objects")
 
     async def put(self, chunks: AsyncIterator[bytes]) -> Blob:
-        temporary = self._incoming / uuid4().hex
-        receiving = Receiving(temporary)
+        receiving = Receiving(self._incoming / uuid4().hex)
+        pending: asyncio.Future[None] | None = None
         try:
-            pending: asyncio.Future[None] | None = None
             async for run in _in_runs(chunks):
                 if pending is not None:
                     await pending
-                pending = asyncio.ensure_future(self._in_thread(lambda run=run: receiving.write(run)))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+                pending = asyncio.ensure_future(self._in_thread(partial(receiving.write, run)))
             if pending is not None:
                 await pending
-            return await self._in_thread(lambda: self._keep(receiving))
-        finally:
-            receiving.close()
-            temporary.unlink(missing_ok=True)
+            return await self._in_thread(partial(self._keep, receiving), syncs=True)
+        except BaseException:
+            if pending is not None and not pending.cancel() and not pending.cancelled():
+                pending.exception()
+            # A thread may be writing still; whoever asked need not wait for it.
+            self._threads.submit(receiving.abandon)
+            raise
 
     async def read(self, digest: Digest, *, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         path = self._path(digest)
@@ -121,7 +123,7 @@ class FileObjectStore:
     def _path(self, digest: Digest) -> Path:
         return self._objects / object_place(digest)
 
-    def _keep(self, receiving: "Receiving") -> Blob:
+    def _keep(self, receiving: Receiving) -> Blob:
         blob = receiving.finish()
         target = self._path(blob.digest)
         if target.parent not in self._known_folders:
@@ -138,53 +140,22 @@ class FileObjectStore:
         return blob
 
     async def _read_at(self, descriptor: int, size: int, at: int) -> bytes:
-        if size <= CHECKED_BYTES // 2:
-            return os.pread(descriptor, size, at)
-        return await self._in_thread(lambda: os.pread(descriptor, size, at))
+        try:
+            if size <= CHECKED_BYTES // 2:
+                return os.pread(descriptor, size, at)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, os.pread, descriptor, size, at)
+        except OSError:
+            raise Failure(Category.CORRUPT, "The content in the store cannot be read.") from None
 
-    async def _in_thread(self, act: Callable[[], T]) -> T:
+    async def _in_thread(self, act: Callable[[], T], *, syncs: bool = False) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, act)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise Failure(Category.DISK_FULL, "The storage is full; nothing was changed.") from None
-            if error.errno == errno.EIO:
+            if error.errno == errno.EIO and syncs:
                 self._on_broken()
             raise Failure(Category.UNAVAILABLE, "The storage cannot take the content at present.") from None
-
-
-class Receiving:
-    """A temporary file being written, with every checksum the archive keeps; not thread-safe."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._sha256 = hashlib.sha256()
-        self._sha1 = hashlib.sha1(usedforsecurity=False)
-        self._crcs: list[int] = []
-        self._size = 0
-
-    def write(self, run: bytes) -> None:
-        """Append one run; every run but the last is `CHECKED_BYTES` long."""
-        view = memoryview(run)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-        self._sha256.update(run)
-        self._sha1.update(run)
-        self._crcs.append(zlib.crc32(run))
-        self._size += len(run)
-
-    def finish(self) -> Blob:
-        """Sync the file and describe it."""
-        os.fsync(self._descriptor)
-        digest = Digest("sha256:" + self._sha256.hexdigest())
-        return Blob(digest, self._size, self._sha1.digest(), tuple(self._crcs))
-
-    def close(self) -> None:
-        """Let go of the file; it may be called more than once."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
 
 
 def object_place(digest: Digest) -> Path:

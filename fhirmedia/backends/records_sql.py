@@ -1,6 +1,7 @@
 """RecordStore on SQLite: reads inline on a read-only connection, writes in shared transactions of one thread."""
 
 import fcntl
+import json
 import os
 import sqlite3
 import threading
@@ -40,6 +41,14 @@ _of_key = (_version.c.type == bindparam("type"), _version.c.id == bindparam("id"
 _blob, _content, _referrer = table_of(Blob), table_of(BinaryContent), table_of(BinaryReferrer)
 
 CURRENT = sqlite_text(select(*_columns).where(*_of_key).order_by(_version.c.version.desc()).limit(1))
+CURRENT_OF_MANY = (
+    f"SELECT {', '.join(f'found.{column.name}' for column in _columns)}"
+    " FROM json_each(:keys) AS asked CROSS JOIN record_version AS found"
+    " WHERE found.sequence = (SELECT newest.sequence FROM record_version AS newest"
+    " WHERE newest.type = json_extract(asked.value, '$[0]') AND newest.id = json_extract(asked.value, '$[1]')"
+    " ORDER BY newest.version DESC LIMIT 1)"
+)
+"""One statement for a page of Keys: a statement for each costs the driver twice as much."""
 VERSION = sqlite_text(select(*_columns).where(*_of_key, _version.c.version == bindparam("version")))
 HISTORY = sqlite_text(
     select(*_columns)
@@ -88,12 +97,15 @@ class SqliteRecordStore:
         self._clock = clock
         self._on_broken = on_broken
         self._commits: GroupCommit[Work, Any] = GroupCommit(self._commit_group, name="records-writer")
-        self._checkpoints = WalCheckpoints(path)
+        self._checkpoints = WalCheckpoints(path, on_broken=on_broken)
 
     async def read(self, keys: Sequence[Key]) -> Sequence[Record | None]:
-        execute = self._reader.execute
-        found = (execute(CURRENT, {"type": key.type, "id": key.id}).fetchone() for key in keys)
-        return [None if row is None else record_of(row) for row in found]
+        if len(keys) == 1:
+            row = self._reader.execute(CURRENT, {"type": keys[0].type, "id": keys[0].id}).fetchone()
+            return [None if row is None else record_of(row)]
+        rows = self._reader.execute(CURRENT_OF_MANY, {"keys": json.dumps(keys)})
+        found = {record.key: record for record in map(record_of, rows)}
+        return [found.get(key) for key in keys]
 
     async def version(self, key: Key, version: int) -> Record | None:
         row = self._reader.execute(VERSION, {"type": key.type, "id": key.id, "version": version}).fetchone()
@@ -132,28 +144,28 @@ class SqliteRecordStore:
     def _commit_group(self, group: Sequence[Work]) -> Sequence[Any]:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
-            return self._run_group(group)
+            outcomes = self._run_group(group)
+            self._checkpoints.committed(self._writer)
         except sqlite3.Error as error:
-            if self._writer.in_transaction:
-                self._writer.rollback()
             if disk_failed(error):
                 self._on_broken()
             raise failure_of(error) from error
+        else:
+            return outcomes
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def _run_group(self, group: Sequence[Work]) -> Sequence[Any]:
         self._writer.execute("BEGIN IMMEDIATE")
-        transaction = SqliteUpkeepTransaction(self._writer, self._parts, now=self._clock())
-        outcomes = [self._run(work, transaction) for work in group]
-        if all(isinstance(outcome, BaseException) for outcome in outcomes):
-            self._writer.execute("ROLLBACK")
+        try:
+            transaction = SqliteUpkeepTransaction(self._writer, self._parts, now=self._clock())
+            outcomes = [self._run(work, transaction) for work in group]
+            if not all(isinstance(outcome, BaseException) for outcome in outcomes):
+                self._writer.execute("COMMIT")
             return outcomes
-        self._writer.execute("COMMIT")
-        if self._checkpoints.committed():
-            # The thread cannot catch up with a writer that never rests; what it left over is little.
-            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        return outcomes
+        finally:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
 
     def _run(self, work: Work, transaction: SqliteUpkeepTransaction) -> Any:
         self._writer.execute("SAVEPOINT work")
@@ -170,10 +182,17 @@ class SqliteRecordStore:
 
 
 class WalCheckpoints:
-    """A thread that copies the write-ahead log into the database, so that no writer ever waits for it."""
+    """A thread that copies the write-ahead log into the database, so that no writer ever waits for it.
 
-    def __init__(self, path: Path, *, every_commits: int = 200, idle_s: float = 5.0) -> None:
-        self._path = path
+    What cannot be copied for want of room stays in the log and is copied later; `on_broken` is called where a sync
+    failed.
+    """
+
+    def __init__(
+        self, path: Path, *, on_broken: Callable[[], None], every_commits: int = 200, idle_s: float = 5.0
+    ) -> None:
+        self._connection = open_writer(path)
+        self._on_broken = on_broken
         self._every_commits = every_commits
         self._idle_s = idle_s
         self._commits = 0
@@ -183,27 +202,36 @@ class WalCheckpoints:
         self._thread = threading.Thread(target=self._run, name="wal-checkpoints", daemon=True)
         self._thread.start()
 
-    def committed(self) -> bool:
-        """Told after each commit; true if the log has become so long that the writer itself should copy the rest."""
+    def committed(self, writer: sqlite3.Connection) -> None:
+        """Told after each commit, in the writer's thread."""
         self._commits += 1
         if self._commits % self._every_commits == 0:
             self._due.set()
-        long, self._pages = self._pages > WAL_PAGES, 0 if self._pages > WAL_PAGES else self._pages
-        return long
+        if self._pages > WAL_PAGES:
+            # The thread cannot catch up with a writer that never rests; what it left over is little.
+            self._copy(writer)
+            self._pages = 0
 
     def close(self) -> None:
         """One last checkpoint, then the thread ends."""
         self._closing = True
         self._due.set()
         self._thread.join()
+        self._connection.close()
 
     def _run(self) -> None:
-        connection = open_writer(self._path)
         done = 0
         while not self._closing:
             self._due.wait(self._idle_s)
             self._due.clear()
             if self._commits != done:
                 done = self._commits
-                self._pages = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
-        connection.close()
+                self._copy(self._connection)
+
+    def _copy(self, connection: sqlite3.Connection) -> None:
+        try:
+            self._pages = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
+        except sqlite3.Error as error:
+            if disk_failed(error):
+                self._on_broken()
+            failure_of(error)

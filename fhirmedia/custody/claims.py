@@ -51,9 +51,11 @@ class Claims:
 def _claimable(
     transaction: RecordTransaction, caller: Caller, grant: Grant, binary_id: str, *, facts: Facts, path: str
 ) -> Content:
-    record = transaction.current(Key(BINARY, binary_id))
+    key = Key(BINARY, binary_id)
+    record = transaction.current(key)
     content = transaction.content(binary_id)
-    if record is None or record.deleted or content is None or not readable(transaction, caller, grant, record):
+    permitted = readable(transaction, caller, grant, key, record)
+    if record is None or record.deleted or content is None or not permitted:
         raise _unknown(path)
     if any(referrer.facts.patients != facts.patients for referrer in transaction.referrers(binary_id)):
         raise _unknown(path)

@@ -65,14 +65,15 @@ async def lift(archive: Archive, session: Session, resource: JsonObject) -> None
 
 def decode_inline(archive: Archive, data: str, *, path: str) -> bytes:
     """The bytes of a base64Binary. Raises Failure TOO_LARGE above the inline limit, INVALID for other text."""
-    if len(data) * 3 // 4 - 2 > archive.settings.inline_max:
+    try:
+        content = base64.b64decode("".join(data.split()), validate=True)
+    except binascii.Error:
+        raise Failure(Category.INVALID, "The data is not base64.", code="value", expression=path) from None
+    if len(content) > archive.settings.inline_max:
         raise Failure(
             Category.TOO_LARGE, "Inline content is over the limit; send it to POST /fhir/Binary.", expression=path
         )
-    try:
-        return base64.b64decode("".join(data.split()), validate=True)
-    except binascii.Error:
-        raise Failure(Category.INVALID, "The data is not base64.", code="value", expression=path) from None
+    return content
 
 
 def require_type(head: bytes, *, content_type: str, path: str | None) -> None:

@@ -1,10 +1,10 @@
 """Parts of a resource: `_summary` and `_elements` (FHIR R4, search 3.1.1.5.8 and 3.1.1.5.9)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Literal
 
 from fhirmedia.r4.codec import dump
-from fhirmedia.r4.elements import mandatory, summary_elements
+from fhirmedia.r4.elements import mandatory, summary_elements, table
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.json_types import JsonObject
 
@@ -33,9 +33,16 @@ def reduce_body(body: bytes, *, summary: Summary, elements: Collection[str]) -> 
         case "data":
             kept = resource.keys() - {"text"}
         case _:
-            kept = {*elements, *required}
+            kept = {*_names(kind, elements), *required}
     reduced = {name: value for name, value in resource.items() if name in _ALWAYS or name.lstrip("_") in kept}
     return dump(_tagged(reduced))
+
+
+def _names(kind: str, elements: Collection[str]) -> Iterator[str]:
+    """JSON names of the elements asked for; a choice may be asked for by the name before its type."""
+    for element in table(kind).elements.values():
+        if element.name in elements or element.choice_base in elements:
+            yield element.name
 
 
 def _tagged(resource: JsonObject) -> JsonObject:

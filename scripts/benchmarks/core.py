@@ -121,18 +121,24 @@ def read_rows(folder: Path) -> list[Row]:
 
 
 def create_rows(folder: Path) -> list[Row]:
-    """Creates with 8 connections, beside the disk's own rate of syncs."""
+    """Creates with 8 connections by one worker and by two, beside the disk's own rate of syncs."""
     headers = {"Authorization": authorization(folder), "Content-Type": "application/fhir+json"}
-    with fhirmedia(folder):
-        load(f"http://127.0.0.1:{PORT}/fhir/Media", connections=8, seconds=2, headers=headers, script=MEDIA)
-        reached = load(f"http://127.0.0.1:{PORT}/fhir/Media", connections=8, seconds=10, headers=headers, script=MEDIA)
+    reached = {}
+    for workers in (1, 2):
+        with fhirmedia(folder, workers=workers):
+            url = f"http://127.0.0.1:{PORT}/fhir/Media"
+            load(url, connections=8, seconds=2, headers=headers, script=MEDIA)
+            reached[workers] = load(url, connections=8, seconds=10, headers=headers, script=MEDIA)
     syncs = fsync_rate(folder)
-    bar = min(500.0, syncs)
-    measured = (
-        f"{reached.per_s:,.0f}/s p50 {reached.p50_ms:.1f} p95 {reached.p95_ms:.1f} p99 {reached.p99_ms:.1f} ms, "
-        f"{reached.errors} errors (the disk syncs {syncs:,.0f}/s)"
+    said = "; ".join(
+        f"{workers} worker{'s' if workers > 1 else ''} {each.per_s:,.0f}/s p50 {each.p50_ms:.1f} p95 {each.p95_ms:.1f} "
+        f"p99 {each.p99_ms:.1f} ms"
+        for workers, each in reached.items()
     )
-    met = reached.per_s >= bar and reached.errors == 0
+    best = max(each.per_s for each in reached.values())
+    errors = sum(each.errors for each in reached.values())
+    measured = f"{said}; {errors} errors (the disk syncs {syncs:,.0f}/s)"
+    met = best >= min(500.0, syncs) and errors == 0
     return [Row("create Media, 8 connections", measured, "≥ 500/s, or the disk's rate of syncs", met)]
 
 

@@ -54,9 +54,10 @@ def running(command: Sequence[str], *, port: int, path: str) -> Iterator[Running
 
 
 @contextmanager
-def fhirmedia(folder: Path) -> Iterator[Running]:
-    """Our server with one worker on a folder."""
-    command = ["-m", "fhirmedia.cli.main", "serve", "--data", str(folder), "--port", str(PORT)]
+def fhirmedia(folder: Path, *, workers: int = 1) -> Iterator[Running]:
+    """Our server on a folder."""
+    words = ["--data", str(folder), "--port", str(PORT), "--workers", str(workers)]
+    command = ["-m", "fhirmedia.cli.main", "serve", *words]
     with running(command, port=PORT, path="/readyz") as server:
         yield server
 

@@ -36,10 +36,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield server
 
 
-def announce(served: Served, method: str, path: str, headers: dict[str, str]) -> bytes:
-    """Send the head of a request that would wait for permission to send ten megabytes; what comes back, to the end."""
+def announce(
+    served: Served, method: str, path: str, headers: dict[str, str], *, size_bytes: int = ANNOUNCED_BYTES
+) -> bytes:
+    """Send the head of a request that would wait for permission to send so many bytes; the beginning of the answer."""
     address = urlsplit(served.base)
-    head = headers | {"Host": address.netloc, "Content-Length": str(ANNOUNCED_BYTES), "Expect": "100-continue"}
+    head = headers | {"Host": address.netloc, "Content-Length": str(size_bytes), "Expect": "100-continue"}
     lines = [f"{method} {address.path}{path} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items()), "", ""]
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
         connection.sendall("\r\n".join(lines).encode())
@@ -79,7 +81,8 @@ def test_who_may_is_asked_to_go_on(served: Served) -> None:
     """The control: a caller who may write is told to send."""
     for method, path, content_type in WRITES:
         if method == "POST":
-            answer = announce(served, method, path, served.headers() | {"Content-Type": content_type})
+            headers = served.headers() | {"Content-Type": content_type}
+            answer = announce(served, method, path, headers, size_bytes=1000)
             assert answer.startswith(b"HTTP/1.1 100 "), (path, answer[:80])
 
 
@@ -118,7 +121,6 @@ def test_a_token_elsewhere_is_no_token(served: Served, method: str) -> None:
         [("Authorization", "{bearer}"), ("Authorization", "{bearer}")],
         [("Authorization", "Basic a2ltOnNlY3JldA==")],
         [("Authorization", "Bearer")],
-        [("Authorization", "Bearer ")],
         [("Authorization", "Bearer {token} {token}")],
         [("Authorization", "{token}")],
         [("Authorization", "Token {token}")],
@@ -159,7 +161,7 @@ def test_how_refusals_are_told(served: Served) -> None:
         "user/media.cruds",
         "User/Media.cruds",
         "user/Media.Read",
-        "user/Media.rd",
+        "user/Media.dr",
         "user/Media%2ecruds",
         "user/Media.cruds?",
         "user/Media.cruds?nothing=x",

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,7 +85,8 @@ class Nursery:
     def close(self) -> None:
         """End the child, if there is one, and the process."""
         if self.child is not None:
-            os.kill(self.child, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self.child, signal.SIGKILL)
             self.ended()
         self.process.communicate()
 
@@ -139,9 +140,7 @@ async def campaign(place: Path, kills: int, *words: str, seed: int = 5, until_re
 async def _kill(nest: Nursery, place: Path, kills: int, outcome: Outcome, *, seed: int, until_red: bool) -> None:
     chance, heard = random.Random(seed), asyncio.Event()
     ledger, examiner = Ledger(place / "ledger"), Examiner(nest.folder)
-    writers = [
-        Writer(number, nest.port, nest.headers, ledger=ledger, heard=heard.set) for number in range(WRITERS)
-    ]
+    writers = [Writer(number, nest.port, nest.headers, ledger=ledger, heard=heard.set) for number in range(WRITERS)]
     tasks: list[asyncio.Task[None]] = []
     for number in range(kills):
         victim = nest.spawn()
@@ -156,7 +155,7 @@ async def _kill(nest: Nursery, place: Path, kills: int, outcome: Outcome, *, see
         outcome.kills += ended == -signal.SIGKILL
         outcome.phases.update(nest.control.phases())
         await asyncio.sleep(0.003)  # the clients notice
-        outcome.in_flight += any([writer.lost_writes for writer in writers])
+        outcome.in_flight += any(writer.lost_writes for writer in writers)
         told = [each for writer in writers for each in writer.told]
         for writer in writers:
             writer.lost_writes = 0

@@ -5,7 +5,7 @@ import mmap
 import struct
 from pathlib import Path
 
-OPERATIONS = ("write", "sync", "rename", "open", "unlink", "mkdir", "truncate", "link")
+OPERATIONS = ("write", "sync", "rename", "open", "unlink", "mkdir", "truncate", "link", "look")
 KINDS = (
     "received bytes",
     "objects",

@@ -73,6 +73,11 @@ class Examiner:
         self._shown: set[Shown] = set()
         self._heads: dict[str, tuple[int, bytes]] = {}
 
+    @property
+    def versions(self) -> frozenset[tuple[str, int]]:
+        """Every version seen."""
+        return frozenset(self._bodies)
+
     def look(self, told: Iterable[Told]) -> list[str]:
         """What is missing, wrong or half, as sentences; what was examined before is taken as it was."""
         found = list(self._records())
@@ -102,8 +107,7 @@ class Examiner:
                 if table != "res_row" and "rid" in columns and connection.execute(stray).fetchone()[0]:
                     found.append(f"{table} has rows of no resource")
         for path in self._folder.path.glob("objects/*/*/*"):
-            if sha256(path.read_bytes()) != path.name:
-                found.append("an object is not what its name says")
+            found += ["an object is not what its name says"] * (sha256(path.read_bytes()) != path.name)
         key = verifying_key(ensure_key(self._folder.keys / "audit.pem", algorithm="ES384"))
         lines = read_checkpoints(self._folder.audit / "checkpoints.jsonl")
         logs: list[ChainedLog] = [SqliteChainedLog(CHANGES, [(1, self._folder.records)])]
@@ -154,9 +158,7 @@ class Examiner:
             found.append(f"{len(missing)} audited versions that are not there")
         return found
 
-    def _rows(
-        self, log: SqliteChainedLog, found: list[str]
-    ) -> Iterator[tuple[int, list[tuple[str, int, str]], str]]:
+    def _rows(self, log: SqliteChainedLog, found: list[str]) -> Iterator[tuple[int, list[tuple[str, int, str]], str]]:
         sequence, head = self._heads.get(log.log_id, (0, GENESIS))
         for row in log.rows(after=sequence):
             if row.sequence != sequence + 1 or row.previous != head:

@@ -2,13 +2,16 @@
 
 Everything that can be imported and composed is, before the first fork. For each line on stdin a child is made that
 serves the folder on the inherited listener; its pid is said, and how it ended. `name=FILE` puts the class of that
-name from another file into the application. What a long life does now and then, these short ones do often: logs are copied
-back after few commits, heads are attested after few rows, and files of the audit are short.
+name from another file into the application.
+
+What a long life does now and then, these short ones do often: logs are
+copied back after few commits, heads are attested after few rows, and files of the audit are short.
 """
 
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -28,12 +31,7 @@ from tests.faults.resources import PATIENT, a_media
 
 def main() -> None:
     folder, listener = Folder(Path(sys.argv[1])), socket.socket(fileno=int(sys.argv[2]))
-    setattr(records_sql, "WalCheckpoints", partial(records_sql.WalCheckpoints, every_commits=10))
-    limits = LogLimits(attest_rows=20, attest_s=0.05, segment_rows=400)
-    setattr(app, "DisclosureLogSql", partial(DisclosureLogSql, limits=limits))
-    for word in sys.argv[3:]:
-        name, _, path = word.partition("=")
-        setattr(app, name, getattr(load(Path(path)), name))
+    compose(sys.argv[3:])
     warm()
     say("warm")
     for _ in sys.stdin:
@@ -43,6 +41,16 @@ def main() -> None:
         say(f"pid {child}")
         _, status = os.waitpid(child, 0)
         say(f"ended {os.waitstatus_to_exitcode(status)}")
+
+
+def compose(words: Sequence[str]) -> None:
+    """Make rare events frequent, and put the classes of `words` in place."""
+    limits = LogLimits(attest_rows=20, attest_s=0.05, segment_rows=400)
+    records_sql.WalCheckpoints = partial(records_sql.WalCheckpoints, every_commits=10)
+    app.DisclosureLogSql = partial(DisclosureLogSql, limits=limits)
+    for word in words:
+        name, _, path = word.partition("=")
+        setattr(app, name, getattr(load(Path(path)), name))
 
 
 def warm() -> None:

@@ -22,7 +22,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { WRITE, SYNC, RENAME, OPEN, UNLINK, MKDIR, TRUNCATE, LINK, OPERATIONS };
+enum { WRITE, SYNC, RENAME, OPEN, UNLINK, MKDIR, TRUNCATE, LINK, LOOK, OPERATIONS };
 enum { INCOMING, OBJECTS, RECORDS_LOG, RECORDS, AUDIT_LOG, AUDIT, CHECKPOINTS, OTHER, KINDS };
 enum { FILES = 4096, SHORT = -1, ALL = -1 };
 
@@ -174,8 +174,8 @@ static int opened(int folder, const char *path, int flags, mode_t mode) {
     const char *whole = inside(folder, path, room);
     if (!whole) return REAL(openat)(folder, path, flags, mode);
     int kind = kind_of(whole), creating = (flags & O_CREAT) && access(whole, F_OK) != 0;
-    int error = begin(OPEN, kind), fd;
-    if (error && error != SHORT && creating) {
+    int error = begin(creating ? OPEN : LOOK, kind), fd;
+    if (error && error != SHORT) {
         fd = failed(error);
     } else {
         fd = REAL(openat)(folder, path, flags, mode);
@@ -186,7 +186,7 @@ static int opened(int folder, const char *path, int flags, mode_t mode) {
             if ((flags & O_TRUNC) && !creating) note('T', 0, files[fd].handle, 0, NULL, 0, NULL);
         }
     }
-    end(OPEN, kind);
+    end(creating ? OPEN : LOOK, kind);
     return fd;
 }
 

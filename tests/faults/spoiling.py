@@ -4,6 +4,18 @@ from pathlib import Path
 
 BACKENDS = Path(__file__).parents[2] / "fhirmedia" / "backends"
 
+LATER = """\
+    def _later(self, source: Path, target: Path) -> None:
+        kept = source.with_suffix(".kept")
+        os.rename(source, kept)
+        threading.Timer(0.03, os.rename, (kept, target)).start()
+
+    def _path(self"""
+
+APPEND_LATER = """\
+        act = lambda: asyncio.ensure_future(self._commits.submit((disclosure, raw_query)))
+        asyncio.get_running_loop().call_later(0.01, act)"""
+
 
 def spoilt(name: str, place: Path, *changes: tuple[str, str]) -> Path:
     """A copy of a file of `backends` in `place`, each old text replaced by a new one; every old text must be there."""
@@ -18,13 +30,13 @@ def spoilt(name: str, place: Path, *changes: tuple[str, str]) -> Path:
 
 def rename_before_sync(place: Path) -> Path:
     """objects_files.py that gives an upload its name first and syncs its bytes afterwards."""
+    digest = "target = self._path(Digest('sha256:' + receiving._sha256.hexdigest()))"
     return spoilt(
         "objects_files.py",
         place,
-        ("        os.fsync(self._descriptor)\n        digest", "        digest"),
-        ("        sync_folder(target.parent)\n        return blob", "        sync_folder(target.parent)\n"
-         "        with target.open('rb') as late:\n            os.fsync(late.fileno())\n        return blob"),
-    )  # fmt: skip
+        ("blob = receiving.finish()\n        target = self._path(blob.digest)", digest),
+        ("        return blob\n", "        return receiving.finish()\n"),
+    )
 
 
 def bytes_after_record(place: Path) -> Path:
@@ -34,11 +46,8 @@ def bytes_after_record(place: Path) -> Path:
         place,
         ("import asyncio\n", "import asyncio\nimport threading\n"),
         ("os.rename(receiving.path, target)", "self._later(receiving.path, target)"),
-        ("    def _path(self", "    def _later(self, source: Path, target: Path) -> None:\n"
-         "        kept = source.with_suffix('.kept')\n"
-         "        os.rename(source, kept)\n"
-         "        threading.Timer(0.03, os.rename, (kept, target)).start()\n\n    def _path(self"),
-    )  # fmt: skip
+        ("    def _path(self", LATER),
+    )
 
 
 def answer_before_audit(place: Path) -> Path:
@@ -46,7 +55,5 @@ def answer_before_audit(place: Path) -> Path:
     return spoilt(
         "disclosures_sql.py",
         place,
-        ("        await self._commits.submit((disclosure, raw_query))",
-         "        asyncio.get_running_loop().call_later(0.01, lambda: asyncio.ensure_future("
-         "self._commits.submit((disclosure, raw_query))))"),
-    )  # fmt: skip
+        ("        await self._commits.submit((disclosure, raw_query))", APPEND_LATER),
+    )

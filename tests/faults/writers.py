@@ -36,7 +36,16 @@ class Writer:
 
     async def run(self) -> None:
         """Until cancelled."""
-        acts = (self.create, self.create, self.update, self.update, self.upload, self.read, self.read_bytes, self.delete)
+        acts = (
+            self.create,
+            self.create,
+            self.update,
+            self.update,
+            self.upload,
+            self.read,
+            self.read_bytes,
+            self.delete,
+        )
         try:
             while True:
                 try:

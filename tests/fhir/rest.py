@@ -1,7 +1,9 @@
 """Asking a running server: refusals as they have to look, bundles taken apart, answers compared with what was sent."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -39,6 +41,26 @@ def created(served: Served, resource: Body, headers: dict[str, str] | None = Non
     assert response.status_code == 201, response.text
     body: Body = response.json()
     return body
+
+
+def versions_stored(served: Served) -> int:
+    """How many versions of resources the folder holds."""
+    with closing(sqlite3.connect(f"file:{served.folder / 'records.db'}?mode=ro", uri=True)) as database:
+        number: int = database.execute("SELECT count(*) FROM record_version").fetchone()[0]
+    return number
+
+
+def bytes_stored(served: Served) -> int:
+    """How many files of bytes the folder holds; half received ones are none."""
+    return sum(1 for path in (served.folder / "objects").rglob("*") if path.is_file())
+
+
+@contextmanager
+def nothing_stored(served: Served) -> Iterator[None]:
+    """What happens inside leaves no version of anything behind."""
+    before = versions_stored(served)
+    yield
+    assert versions_stored(served) == before
 
 
 def link(bundle: Body, relation: str) -> str | None:

@@ -92,7 +92,7 @@ def others() -> list[dict[str, Any]]:
         ),
         a(
             "ImagingStudy", "i-mr", unit="eyes", status="cancelled", started="2020-12-31T23:30:00Z",
-            modality=[{"system": DCM, "code": "MR"}],
+            series=[{"uid": "1.2.4", "modality": {"system": DCM, "code": "MR"}}],
         ),
         a(
             "DiagnosticReport", "r-path", effectiveDateTime="2023", issued="2023-09-01T00:00:00Z",
@@ -109,13 +109,14 @@ def others() -> list[dict[str, Any]]:
 def people() -> list[dict[str, Any]]:
     """Anna and Bo with their numbers, and identifiers of the places."""
     department = {"system": DEPARTMENT, "code": "derm"}
+    tagged = {"tag": [{"system": "http://example.org/tags", "code": "known"}]}
     return [
-        a("Patient", "anna", identifier=number("19121212-1212", PERSONNUMMER)),
+        a("Patient", "anna", identifier=number("19121212-1212", PERSONNUMMER), meta=tagged),
         a("Patient", "bo", identifier=[*number("131169 00216", FODSELSNUMMER),
                                        *number("197010632391", SAMORDNINGSNUMMER)]),
-        a("Practitioner", "dr", identifier=number("P-1")),
+        a("Practitioner", "dr", identifier=number("P-1"), meta=tagged),
         a("Organization", "derm", identifier=number("O-1"), partOf={"reference": "Organization/north"},
-          type=[{"coding": [department]}]),
+          type=[{"coding": [department]}], meta=tagged),
     ]  # fmt: skip
 
 
