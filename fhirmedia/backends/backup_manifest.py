@@ -1,5 +1,6 @@
 """The manifest of a backup: what it holds, with a hash of every file, written when all of it is there."""
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -76,6 +77,11 @@ def read_manifest(folder: Path) -> Manifest:
         text = f"{MANIFEST} is damaged, or of a newer fhirmedia; nothing was restored."
         raise Failure(Category.CORRUPT, text) from None
     return manifest
+
+
+def sha256_of_manifest(folder: Path) -> str:
+    """By which a backup can be told from any other, in hexadecimal digits."""
+    return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
 
 
 def has_place(path: str) -> bool:

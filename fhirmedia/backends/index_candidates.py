@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from fhirmedia.access.grant import types_named
-from fhirmedia.backends.index_compile import Compiler, Row, SearchTerms, row_by_rid, row_of
+from fhirmedia.backends.index_compile import Compiler, SearchTerms
 from fhirmedia.backends.index_dialect import FALSE, TRUE, Dialect, Sql, every, join, sql
-from fhirmedia.backends.index_tables import NARROW_MS
+from fhirmedia.backends.index_resource import Row, row_by_rid, row_of
+from fhirmedia.backends.index_stretches import Stretch, stretches_of
+from fhirmedia.backends.index_tables import PATIENT
 from fhirmedia.backends.index_values import HOT, NARROW, WIDE
 from fhirmedia.r4.query import (
     All,
     Any,
     Chain,
-    DateTest,
     FactIn,
     Has,
     InCompartment,
@@ -28,7 +29,6 @@ from fhirmedia.r4.query import (
     ReferenceTest,
     TokenTest,
 )
-from fhirmedia.r4.values import BEGINNING, END
 
 _FEW = 100
 """More Patients than this do not begin a search."""
@@ -170,11 +170,11 @@ def patients_named(query: Query) -> frozenset[str] | None:
             return values
         case Match(parameter, tests) if parameter not in HOT:
             keys = [test.key for test in tests if isinstance(test, ReferenceTest) and test.identifier is None]
-            people = {key.id for key in keys if key is not None and key.type == "Patient"}
-            bound = len(keys) == len(tests) and all(key is not None and key.type == "Patient" for key in keys)
+            people = {key.id for key in keys if key is not None and key.type == PATIENT}
+            bound = len(keys) == len(tests) and all(key is not None and key.type == PATIENT for key in keys)
             return frozenset(people) if bound else None
         case All(parts):
-            if types_named(query) == frozenset({"Patient"}) and (ids := _ids_named(query)) is not None:
+            if types_named(query) == frozenset({PATIENT}) and (ids := _ids_named(query)) is not None:
                 return ids
             return _smallest(map(patients_named, parts))
         case Any(parts):
@@ -235,61 +235,6 @@ def _sources(parts: list[Query], compiler: Compiler) -> Iterator[tuple[str, Sql,
     for parameter, stretches in stretches_of(parts, compiler.terms).items():
         for stretch in stretches:
             yield f"dates of {parameter}", _dated(parameter, stretch, compiler), None
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Where ranges that satisfy some tests can begin: in `[first, last)`, wide ones in `[wide_first, last)`."""
-
-    first: int
-    last: int
-    wide_first: int
-
-    def __and__(self, other: "Stretch") -> "Stretch":
-        return Stretch(max(self.first, other.first), min(self.last, other.last), max(self.wide_first, other.wide_first))
-
-
-def stretch_of(test: DateTest, *, slack: int) -> Stretch | None:
-    """Where ranges satisfying the test begin, narrow ones being no longer than `slack`; None if it is no bound."""
-    s, e = test.lo, test.hi
-    match test.prefix:
-        case "eq":
-            return Stretch(s, e, s)
-        case "gt":
-            return Stretch(e - slack, END, BEGINNING)
-        case "lt" | "eb":
-            return Stretch(BEGINNING, s, BEGINNING)
-        case "ge":
-            return Stretch(s - slack, END, BEGINNING)
-        case "le":
-            return Stretch(BEGINNING, e, BEGINNING)
-        case "sa":
-            return Stretch(e, END, e)
-        case "ap":
-            return Stretch(s - slack, e, BEGINNING)
-        case "ne":
-            return None
-
-
-def stretches_of(parts: Iterable[Query], terms: SearchTerms) -> dict[str, list[Stretch]]:
-    """The stretches of each date parameter.
-
-    One, the intersection, where every resource has one value at most; else one for each test, since two tests may be
-    met by two different values.
-    """
-    found: dict[str, list[Stretch]] = {}
-    for part in parts:
-        if isinstance(part, Match) and len(part.tests) == 1 and isinstance(part.tests[0], DateTest):
-            stretch = stretch_of(part.tests[0], slack=1 if part.parameter == "_lastUpdated" else NARROW_MS)
-            if stretch is not None:
-                found.setdefault(part.parameter, []).append(stretch)
-    for parameter, stretches in found.items():
-        if len(stretches) > 1 and not any(many for _, many in terms.kinds(parameter).values()):
-            together = stretches[0]
-            for stretch in stretches[1:]:
-                together &= stretch
-            found[parameter] = [together]
-    return found
 
 
 def _dated(parameter: str, stretch: Stretch, compiler: Compiler) -> Sql:

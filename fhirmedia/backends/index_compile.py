@@ -5,12 +5,12 @@ EXISTS on the resource's own rows, cheap for a single resource; which rows are v
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol, assert_never
 
-from fhirmedia.backends.index_conditions import TABLE_OF_KIND, Lookup, date_condition, lookups
+from fhirmedia.backends.index_conditions import TABLE_OF_KIND, Lookup, lookups
 from fhirmedia.backends.index_dialect import FALSE, TRUE, Dialect, Sql, every, join, some, sql
-from fhirmedia.backends.index_tables import IN_COMPARTMENT, MISSING, SOLE
+from fhirmedia.backends.index_resource import Row, hot_condition, row_of
+from fhirmedia.backends.index_tables import IN_COMPARTMENT, MISSING, PATIENT, SOLE
 from fhirmedia.backends.index_terms import ROLE, TYPE, UNKNOWN
 from fhirmedia.backends.index_values import HOT, role_bit
 from fhirmedia.core.errors import Category, Failure
@@ -20,7 +20,6 @@ from fhirmedia.r4.query import (
     Any,
     Chain,
     CompositeTest,
-    DateTest,
     FactHas,
     FactIn,
     FactToken,
@@ -34,7 +33,6 @@ from fhirmedia.r4.query import (
     ReferenceTest,
     Test,
     Text,
-    TokenTest,
 )
 
 
@@ -52,33 +50,6 @@ class SearchTerms(Protocol):
 
     def kinds(self, parameter: str) -> dict[str, tuple[int, bool]]:
         """Every kind the parameter has yielded: its number, and whether a resource had several values."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """How the columns of the resource at hand are spelled; those not named here are `columns`.name.
-
-    `patient`: it was reached as one of this Patient's rows, with the bits of the row in `p.how`. `typed_by_rid`: its
-    type is better read from the rid than from `type`.
-    """
-
-    rid: str
-    type: str
-    id: str
-    recency: str
-    columns: str
-    patient: str | None = None
-    typed_by_rid: bool = False
-
-
-def row_of(alias: str) -> Row:
-    """The resource at hand is the row of `res_row` with this alias."""
-    return Row(f"{alias}.rid", f"{alias}.type", f"{alias}.id", f"{alias}.recency", alias)
-
-
-def row_by_rid(rid: str, alias: str) -> Row:
-    """The same, where its rid is known before the row itself is read."""
-    return replace(row_of(alias), rid=rid, typed_by_rid=True)
 
 
 class Compiler:
@@ -152,8 +123,8 @@ class Compiler:
         composites = [test for test in tests if isinstance(test, CompositeTest)]
         together = [self._meet_in_one_group(test, row) for test in composites]
         if parameter in HOT:
-            return some((_hot(parameter, tests, row, dialect=self.dialect), *together))
-        if row.patient is not None and tests == (ReferenceTest(Key("Patient", row.patient)),):
+            return some((hot_condition(parameter, tests, row, dialect=self.dialect), *together))
+        if row.patient is not None and tests == (ReferenceTest(Key(PATIENT, row.patient)),):
             role = role_bit(self.terms.rank(parameter, ROLE))
             if role:
                 return Sql("(p.how & ?) <> 0", (role,))
@@ -268,39 +239,4 @@ def _in_compartment(patient: str, row: Row) -> Sql:
         f"EXISTS (SELECT 1 FROM idx_patient c WHERE c.patient = ? AND c.recency = {row.recency}"
         f" AND c.type = {row.type} AND c.id = {row.id} AND (c.how & {IN_COMPARTMENT}) <> 0)",
         (patient,),
-    )
-
-
-def _hot(parameter: str, tests: Sequence[Test], row: Row, *, dialect: Dialect) -> Sql:
-    if parameter == "_id":
-        exact = [test for test in tests if isinstance(test, TokenTest) and test.system is None]
-        if any(test.code is None for test in exact):
-            return TRUE
-        return dialect.among(row.id, {test.code for test in exact if test.code is not None})
-    dates = [test for test in tests if isinstance(test, DateTest)]
-    if parameter == "_lastUpdated":
-        return some(updated_condition(test, row) for test in dates)
-    has_when = Sql(f"{row.recency} < ?", (MISSING,))
-    return every((has_when, some(when_condition(test, row) for test in dates)))
-
-
-def updated_condition(test: DateTest, row: Row) -> Sql:
-    """`_lastUpdated` is the millisecond `[updated, updated + 1)`."""
-    column = f"{row.columns}.updated"
-    return date_condition(
-        test,
-        lo=lambda sign, time: Sql(f"{column} {sign} ?", (time,)),
-        hi=lambda sign, time: Sql(f"{column} {sign} ?", (time - 1,)),
-    )
-
-
-_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-
-
-def when_condition(test: DateTest, row: Row) -> Sql:
-    """`when` is `[-recency, when_hi)`; meant for rows that have it."""
-    return date_condition(
-        test,
-        lo=lambda sign, time: Sql(f"{row.recency} {_FLIPPED[sign]} ?", (-time,)),
-        hi=lambda sign, time: Sql(f"{row.columns}.when_hi {sign} ?", (time,)),
     )

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhirmedia.backends.index_candidates import Candidates
-from fhirmedia.backends.index_compile import Compiler, Row, row_of
+from fhirmedia.backends.index_compile import Compiler
 from fhirmedia.backends.index_conditions import TABLE_OF_KIND
 from fhirmedia.backends.index_dialect import TRUE, Sql, every, join, sql
+from fhirmedia.backends.index_resource import Row, row_of
 from fhirmedia.backends.index_tables import MISSING
 from fhirmedia.backends.index_values import HOT, OF_IDENTIFIER
 from fhirmedia.core.records import Key

@@ -12,7 +12,16 @@ from itertools import islice
 
 from sqlalchemy import Table
 
-from fhirmedia.backends.index_tables import IN_COMPARTMENT, IN_FACTS, MISSING, SOLE, IndexState, PatientRow, ResRow
+from fhirmedia.backends.index_tables import (
+    IN_COMPARTMENT,
+    IN_FACTS,
+    MISSING,
+    PATIENT,
+    SOLE,
+    IndexState,
+    PatientRow,
+    ResRow,
+)
 from fhirmedia.backends.index_terms import TYPE, WritableTerms
 from fhirmedia.backends.index_values import VALUE_TABLES, WIDE, RowSets, ValueRow, ValueRows, date_kind
 from fhirmedia.backends.tables import table_of
@@ -46,9 +55,7 @@ _UPDATE_RES = f"UPDATE res_row SET {', '.join(f'{column.name} = ?' for column in
 _DELETE_RES = "DELETE FROM res_row WHERE rid = ?"
 _INSERT_PATIENT = _insert(_PATIENT)
 _DELETE_PATIENT = "DELETE FROM idx_patient WHERE patient = ? AND recency = ? AND type = ? AND id = ?"
-_DEPENDENT = (
-    "SELECT 1 FROM idx_patient WHERE patient = ? AND how & 3 <> 0 AND NOT (type = 'Patient' AND id = ?) LIMIT 1"
-)
+_DEPENDENT = "SELECT 1 FROM idx_patient WHERE patient = ? AND how & 3 <> 0 AND NOT (type = ? AND id = ?) LIMIT 1"
 _INSERT_VALUE = tuple(map(_insert, VALUE_TABLES))
 _DELETE_VALUE = tuple(map(_delete_row, VALUE_TABLES))
 _SELECT_VALUE = tuple(map(_select_of_resource, VALUE_TABLES))
@@ -114,7 +121,7 @@ class IndexWriter:
 
     def has_dependents(self, connection: sqlite3.Connection, patient_id: str) -> bool:
         """Whether a live record other than the Patient itself is in this Patient's compartment or names it in facts."""
-        return connection.execute(_DEPENDENT, (patient_id, patient_id)).fetchone() is not None
+        return connection.execute(_DEPENDENT, (patient_id, PATIENT, patient_id)).fetchone() is not None
 
 
 def rebuild(
@@ -183,7 +190,7 @@ def _when_of(entries: IndexEntries) -> tuple[int, int | None, int]:
 def _people_in(entries: IndexEntries, facts: Facts) -> dict[str, int]:
     """The Patients of the compartment and of the facts, with the bits that say so."""
     people = dict.fromkeys(entries.patients, IN_COMPARTMENT)
-    if entries.key.type == "Patient":
+    if entries.key.type == PATIENT:
         people[entries.key.id] = IN_COMPARTMENT
     in_facts = IN_FACTS | SOLE if len(facts.patients) == 1 else IN_FACTS
     for patient in facts.patients:

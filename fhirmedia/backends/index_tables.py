@@ -11,6 +11,9 @@ from sqlmodel import Field, SQLModel
 MISSING = 2**63 - 1
 """`recency` of a resource without `when`: after every other, so that missing sorts last."""
 
+PATIENT = "Patient"  # type-name: whose compartment `idx_patient` keeps in order
+"""The type that rows of PatientRow point to."""
+
 IN_COMPARTMENT, IN_FACTS, SOLE = 1, 2, 4
 """Bits of `PatientRow.how`: in the compartment, among the patients of the facts, the only one of them."""
 

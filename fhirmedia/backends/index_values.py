@@ -6,6 +6,7 @@ from typing import assert_never
 
 from fhirmedia.backends.index_tables import (
     NARROW_MS,
+    PATIENT,
     SOLE,
     DateRow,
     NumberRow,
@@ -75,7 +76,7 @@ class ValueRows:
                     sets[_TOKEN].add((tokens, value.code or "", rid, system, value.group))
                     continue
                 self._add(connection, parameter, value, rid=rid, sets=sets)
-                if isinstance(value, ReferenceValue) and value.key is not None and value.key.type == "Patient":
+                if isinstance(value, ReferenceValue) and value.key is not None and value.key.type == PATIENT:
                     role = role_bit(self._terms.rank(connection, parameter, kind=ROLE))
                     people[value.key.id] = people.get(value.key.id, 0) | role
             if len(values) > 1 and isinstance(values[0], DateValue):

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fhirmedia.access.grant import types_named
-from fhirmedia.backends.index_candidates import EVERYTHING, Snapshot, Stretch, conjuncts, stretches_of
-from fhirmedia.backends.index_compile import Compiler, negated, row_of
+from fhirmedia.backends.index_candidates import EVERYTHING, Snapshot, conjuncts
+from fhirmedia.backends.index_compile import Compiler, negated
 from fhirmedia.backends.index_conditions import TABLE_OF_KIND
 from fhirmedia.backends.index_dialect import FALSE, TRUE, Sql, every, join, sql
 from fhirmedia.backends.index_order import (
@@ -19,6 +19,8 @@ from fhirmedia.backends.index_order import (
     term_of,
     unsorted,
 )
+from fhirmedia.backends.index_resource import row_of
+from fhirmedia.backends.index_stretches import Stretch, stretches_of
 from fhirmedia.backends.index_tables import MISSING
 from fhirmedia.backends.index_values import NARROW, VALUE_TABLES
 from fhirmedia.ports.index import Position, SortValue

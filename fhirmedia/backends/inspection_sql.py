@@ -24,7 +24,7 @@ from fhirmedia.backends.maintenance_sql import (
 from fhirmedia.backends.sqlite import open_reader
 from fhirmedia.core.digests import Digest, parse_digest
 from fhirmedia.core.records import Facts, Key, Method, Record
-from fhirmedia.ports.maintenance import Earlier, Finding, Part, Stored
+from fhirmedia.ports.maintenance import Cure, Earlier, Finding, Part, Stored
 from fhirmedia.ports.records import Blob
 from fhirmedia.r4.values import IndexEntries
 
@@ -45,17 +45,20 @@ _BLOBS = "SELECT digest, size, sha1, crcs FROM blob WHERE digest > ? ORDER BY di
 
 
 class _Rows(NamedTuple):
-    """Rows that agree with no others: what to name, where they are, what is wrong, and whether `mend` cures it."""
+    """Rows that agree with no others: what to name, where they are, what is wrong, and what cures it."""
 
     part: Part
     name: str
     rows: str
     text: str
-    mend: bool = True
+    cure: Cure = "mend"
 
 
 _BINARY_VERSION = "'Binary/' || {0} || '/_history/' || {1}.version"
 _WITHOUT_BYTES = "FROM binary_content c WHERE NOT EXISTS (SELECT 1 FROM blob b WHERE b.digest = c.digest)"
+_GONE_REFERRER = (
+    "FROM binary_referrer r WHERE NOT EXISTS (SELECT 1 FROM record_version v WHERE v.sequence = r.sequence)"
+)
 _WITHOUT_VERSION = (
     "FROM binary_content c WHERE NOT EXISTS (SELECT 1 FROM record_version v WHERE v.type = 'Binary'"
     " AND v.id = c.binary_id AND v.version = c.version AND v.method <> 'delete')"
@@ -81,11 +84,12 @@ _ROWS = (
     _Rows("records", "'Binary/' || r.binary_id", STRAY_REFERRERS, "counts as claimed by what does not refer to it"),
     _Rows("records", "'Binary/' || c.binary_id", MISSING_UNCLAIMED, "is claimed by nobody and not listed as such"),
     _Rows("records", "'Binary/' || u.binary_id", STRAY_UNCLAIMED, "is listed as unclaimed and is not"),
-    _Rows("bytes", _BINARY_VERSION.format("c.binary_id", "c"), _WITHOUT_BYTES, "stands for unknown bytes", mend=False),
+    _Rows("records", "'Binary/' || r.binary_id", _GONE_REFERRER, "is claimed by a version that is gone", cure="none"),
+    _Rows("bytes", _BINARY_VERSION.format("c.binary_id", "c"), _WITHOUT_BYTES, "stands for unknown bytes", cure="none"),
     _Rows(
-        "records", _BINARY_VERSION.format("c.binary_id", "c"), _WITHOUT_VERSION, "has content, no version", mend=False
+        "records", _BINARY_VERSION.format("c.binary_id", "c"), _WITHOUT_VERSION, "has content, no version", cure="none"
     ),
-    _Rows("bytes", _BINARY_VERSION.format("v.id", "v"), _WITHOUT_CONTENT, "has lost what it stands for", mend=False),
+    _Rows("bytes", _BINARY_VERSION.format("v.id", "v"), _WITHOUT_CONTENT, "has lost what it stands for", cure="none"),
 )
 
 
@@ -177,7 +181,7 @@ class SqliteInspection:
                     yield Finding("database", self._path.name, text)
             for rows in _ROWS:
                 for (where,) in connection.execute(f"SELECT DISTINCT {rows.name} {rows.rows}"):
-                    yield Finding(rows.part, where, rows.text, mend=rows.mend)
+                    yield Finding(rows.part, where, rows.text, cure=rows.cure)
         except sqlite3.DatabaseError:
             yield Finding("database", self._path.name, "cannot be read to its end")
         finally:

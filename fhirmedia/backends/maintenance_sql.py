@@ -28,8 +28,9 @@ MISSING_REFERRERS = (
     " (SELECT 1 FROM binary_referrer r WHERE r.binary_id = b.value AND r.sequence = v.sequence)"
 )
 STRAY_REFERRERS = (
-    "FROM binary_referrer AS r WHERE NOT EXISTS"
-    f" (SELECT 1 FROM record_version v, {_NAMED} AS b WHERE v.sequence = r.sequence AND b.value = r.binary_id)"
+    "FROM binary_referrer AS r WHERE EXISTS (SELECT 1 FROM record_version v WHERE v.sequence = r.sequence)"
+    f" AND NOT EXISTS (SELECT 1 FROM record_version v, {_NAMED} AS b"
+    " WHERE v.sequence = r.sequence AND b.value = r.binary_id)"
 )
 _REFERRED = "EXISTS (SELECT 1 FROM binary_referrer r WHERE r.binary_id = {0}.binary_id)"
 MISSING_UNCLAIMED = (
@@ -40,7 +41,7 @@ STRAY_UNCLAIMED = (
     f"FROM unclaimed_binary AS u WHERE {_REFERRED.format('u')}"
     " OR NOT EXISTS (SELECT 1 FROM binary_content c WHERE c.binary_id = u.binary_id)"
 )
-_MEND = (
+_MEND_INDEX = (
     *(f"DELETE FROM {table} WHERE rid IN (SELECT r.rid {STRAY_RESOURCES})" for table in VALUES),
     f"DELETE FROM res_row WHERE rid IN (SELECT r.rid {STRAY_RESOURCES})",
     *(
@@ -51,6 +52,8 @@ _MEND = (
         "DELETE FROM idx_patient WHERE (patient, recency, type, id)"
         f" IN (SELECT p.patient, p.recency, p.type, p.id {STRAY_PATIENTS})"
     ),
+)
+_MEND_CLAIMS = (
     f"DELETE FROM binary_referrer WHERE (binary_id, sequence) IN (SELECT r.binary_id, r.sequence {STRAY_REFERRERS})",
     f"INSERT INTO binary_referrer (binary_id, sequence) SELECT DISTINCT b.value, v.sequence {MISSING_REFERRERS}",
     f"DELETE FROM unclaimed_binary WHERE binary_id IN (SELECT u.binary_id {STRAY_UNCLAIMED})",
@@ -96,8 +99,8 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
             self._erase_index_rows(record.key)
             self._parts.index.put(self._connection, record, entries)
 
-    def mend(self) -> None:
-        for statement in _MEND:
+    def mend(self, *, claims: bool) -> None:
+        for statement in (*_MEND_INDEX, *(_MEND_CLAIMS if claims else ())):
             self._connection.execute(statement)
 
     def _erase_index_rows(self, key: Key) -> None:

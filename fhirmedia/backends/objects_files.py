@@ -13,6 +13,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 from fhirmedia.backends.receiving import Receiving
+from fhirmedia.backends.room import has_room
 from fhirmedia.core.digests import Digest, sha256_hex
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.ports.records import Blob
@@ -48,6 +49,8 @@ class FileObjectStore:
             async for run in _in_runs(chunks):
                 if pending is not None:
                     await pending
+                if not has_room(self._incoming, len(run)):
+                    raise _full()
                 pending = asyncio.ensure_future(self._in_thread(partial(receiving.write, run)))
             if pending is not None:
                 await pending
@@ -152,7 +155,7 @@ class FileObjectStore:
             return await asyncio.get_running_loop().run_in_executor(self._threads, act)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise Failure(Category.DISK_FULL, "The storage is full; nothing was changed.") from None
+                raise _full() from None
             if error.errno == errno.EIO and syncs:
                 self._on_broken()
             raise Failure(Category.UNAVAILABLE, "The storage cannot take the content at present.") from None
@@ -171,6 +174,10 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _full() -> Failure:
+    return Failure(Category.DISK_FULL, "The storage is full; nothing was changed.")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from fhirmedia.backends.facts_codec import decode_facts
 from fhirmedia.backends.group_commit import GroupCommit
 from fhirmedia.backends.maintenance_sql import UNCLAIMED, SqliteUpkeepTransaction
 from fhirmedia.backends.records_transaction import TransactionParts, content_of
+from fhirmedia.backends.room import has_room
 from fhirmedia.backends.sqlite import disk_failed, failure_of, open_reader, open_writer
 from fhirmedia.backends.statements import sqlite_text
 from fhirmedia.backends.tables import BinaryContent, BinaryReferrer, Blob, RecordVersion, table_of
@@ -93,6 +94,7 @@ class SqliteRecordStore:
         self._reader = open_reader(path)
         self._writer = open_writer(path)
         self._lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._folder = path.parent
         self._parts = parts
         self._clock = clock
         self._on_broken = on_broken
@@ -158,7 +160,9 @@ class SqliteRecordStore:
     def _run_group(self, group: Sequence[Work]) -> Sequence[Any]:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
-            transaction = SqliteUpkeepTransaction(self._writer, self._parts, now=self._clock())
+            transaction = SqliteUpkeepTransaction(
+                self._writer, self._parts, now=self._clock(), has_room=has_room(self._folder)
+            )
             outcomes = [self._run(work, transaction) for work in group]
             if not all(isinstance(outcome, BaseException) for outcome in outcomes):
                 self._writer.execute("COMMIT")

@@ -11,6 +11,7 @@ from fhirmedia.backends.facts_codec import decode_facts, encode_facts
 from fhirmedia.backends.statements import sqlite_text
 from fhirmedia.backends.tables import BinaryContent, BinaryReferrer, Blob, RecordVersion, UnclaimedBinary, table_of
 from fhirmedia.core.digests import parse_digest
+from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, Record
 from fhirmedia.ports.records import Blob as BlobValue
 from fhirmedia.ports.records import Content, Draft
@@ -108,10 +109,11 @@ def content_of(row: tuple[Any, ...]) -> Content:
 class SqliteRecordTransaction:
     """RecordTransaction over the writer's connection; it lives as long as one group commit."""
 
-    def __init__(self, connection: sqlite3.Connection, parts: TransactionParts, *, now: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, parts: TransactionParts, *, now: int, has_room: bool) -> None:
         self._connection = connection
         self._parts = parts
         self._now = now
+        self._has_room = has_room
         self._next_sequence = 0
         parts.index.begin(connection)
         self.forget()
@@ -147,6 +149,8 @@ class SqliteRecordTransaction:
         return self._parts.index.has_dependents(self._connection, patient_id)
 
     def put(self, draft: Draft) -> Record:
+        if draft.body is not None and not self._has_room:
+            raise Failure(Category.DISK_FULL, "The storage is full; nothing was changed.")
         key, sequence = draft.key, self._next_sequence
         last = self._connection.execute(_NUMBER, {"type": key.type, "id": key.id}).fetchone()[0]
         version = 1 if last is None else last + 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fhirmedia import __version__
 from fhirmedia.backends.backing_up import BackupWish, back_up
+from fhirmedia.backends.backup_manifest import sha256_of_manifest
 from fhirmedia.cli.opening import existing_folder
 from fhirmedia.cli.options import add_data
 from fhirmedia.cli.progress import Progress
@@ -14,7 +15,9 @@ EXAMPLES = """\
 The copy holds everything: records, index, bytes, audit, and the keys of the installation, so keep it as safe as the
 folder itself. It shows one moment, has a hash of every file, and is of use without the folder. Nothing stops meanwhile.
 --link is quick and takes no room, but guards against deletion only, not against a failing disk. Issuer files and other
-settings are not in the folder: keep them with it. Exit code 1: made, but the folder had lost contents.
+settings are not in the folder: keep them with it. Whoever can change all of a backup can change its hashes, too: keep
+the SHA-256 of the manifest, which is printed here and by `restore`, somewhere else. Exit code 1: made, but the folder
+had lost contents.
 
 examples:
   fhirmedia backup --data /srv/fhirmedia --to /backup/$(date +%F)
@@ -40,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"{arguments.to}: {manifest.last_change:,} changes up to {manifest.last_change_at or 'none'}, "
         f"{manifest.objects:,} contents of {manifest.object_bytes:,} bytes, {len(manifest.heads)} audit logs"
     )
+    print(f"SHA-256 of its manifest: {sha256_of_manifest(arguments.to)}")
     if manifest.damaged:
         print(
             f"{len(manifest.damaged)} contents are lost or damaged in the folder itself; see `fhirmedia check --bytes`"

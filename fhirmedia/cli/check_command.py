@@ -6,7 +6,7 @@ import json
 
 from fhirmedia.app import base_url_of, open_house
 from fhirmedia.backends.folder import Folder
-from fhirmedia.cli.checking import Report, check_folder
+from fhirmedia.cli.checking import Report, check_folder, repair_folder
 from fhirmedia.cli.opening import add_json, add_served_port, existing_folder
 from fhirmedia.cli.options import add_data
 from fhirmedia.core.settings import Settings
@@ -54,13 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _repair(folder: Folder, settings: Settings, *, base_url: str, reread: bool) -> Report:
-    """Repair what is found, and report what a second look finds."""
+    """Repair, then sweep if nothing is wrong any more."""
     house = open_house(folder, settings, base_url=base_url, alone=True)
     try:
-        found = await check_folder(folder, settings, base_url=base_url, reread=reread, correct=house.mender.correct)
-        if found.mendable:
-            await house.mender.mend()
-        report = await check_folder(folder, settings, base_url=base_url, reread=False) if found.findings else found
+        report = await repair_folder(folder, settings, house.mender, base_url=base_url, reread=reread)
         if report.damages == 0:
             await house.sweeper.sweep()
         return report

@@ -11,6 +11,7 @@ from fhirmedia.backends.inspection_sql import SqliteInspection
 from fhirmedia.backends.objects_files import FileObjectStore
 from fhirmedia.cli.progress import Progress
 from fhirmedia.core.settings import Settings
+from fhirmedia.custody.mending import Mender
 from fhirmedia.custody.reconcile import Correction, Reconciliation, judge_bytes, judge_leftovers
 from fhirmedia.ports.maintenance import Finding
 from fhirmedia.r4.extract import Extractor
@@ -24,13 +25,13 @@ Correct = Callable[[Sequence[Correction]], Awaitable[None]]
 
 @dataclass(slots=True)
 class Report:
-    """What was looked at and what was found; `mendable` counts damage that `Mender.mend` cures."""
+    """What was looked at and what was found; `lasting` counts damage that nothing cures."""
 
     versions: int = 0
     objects: int = 0
     damages: int = 0
     notes: int = 0
-    mendable: int = 0
+    lasting: int = 0
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, findings: Sequence[Finding]) -> None:
@@ -38,7 +39,7 @@ class Report:
         for finding in findings:
             self.damages += finding.severity == "damage"
             self.notes += finding.severity == "note"
-            self.mendable += finding.mend
+            self.lasting += finding.severity == "damage" and finding.cure == "none"
         self.findings.extend(findings[: KEPT - len(self.findings)])
 
     def as_json(self) -> dict[str, Any]:
@@ -94,3 +95,11 @@ async def check_folder(
     finally:
         await objects.close()
     return report
+
+
+async def repair_folder(folder: Folder, settings: Settings, mender: Mender, *, base_url: str, reread: bool) -> Report:
+    """Put right what can be, and report what a second look finds."""
+    found = await check_folder(folder, settings, base_url=base_url, reread=reread, correct=mender.correct)
+    if found.damages > found.lasting:
+        await mender.mend(claims=found.lasting == 0)
+    return await check_folder(folder, settings, base_url=base_url, reread=reread) if found.findings else found

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fhirmedia.app import base_url_of
+from fhirmedia.backends.backup_manifest import sha256_of_manifest
 from fhirmedia.backends.folder import Folder
 from fhirmedia.backends.migrations import SCHEMA_VERSION
 from fhirmedia.backends.restoring import restore, timezone_of
@@ -47,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(
         f"restored {manifest.last_change:,} changes and {manifest.objects:,} contents, backed up at {manifest.made_at}"
     )
+    print(f"SHA-256 of its manifest: {sha256_of_manifest(arguments.source)}")
     code = 0
     if manifest.version < int(SCHEMA_VERSION):
         print(

@@ -44,9 +44,9 @@ class Hindsight:
         """The body of a Key as it is now."""
         return self._latest(key)[1]
 
-    def changed_since(self, key: Key, sequence: int) -> bool:
-        """Whether a version of the Key was written after `sequence`."""
-        return self._latest(key)[0] > sequence
+    def last_change(self, key: Key) -> int:
+        """The sequence of the newest version of a Key; 0 where there is none."""
+        return self._latest(key)[0]
 
     def _latest(self, key: Key) -> tuple[int, JsonObject | None]:
         if key not in self._now:

@@ -28,12 +28,16 @@ class Mender:
 
         await self._store.write(work)
 
-    async def mend(self) -> None:
-        """Drop rows that stand for nothing and make missing ones. Raises Failure UNAVAILABLE or DISK_FULL."""
+    async def mend(self, *, claims: bool) -> None:
+        """Drop index rows that stand for nothing; with `claims`, settle anew which Binaries are referred to.
+
+        Claims are settled only where nothing is lost: a Binary whose only referrer is gone must not count as unclaimed,
+        since those are swept. Raises Failure UNAVAILABLE or DISK_FULL.
+        """
 
         def work(transaction: UpkeepTransaction) -> None:
-            transaction.mend()
-            self._audit(transaction, "index rows and claims of Binaries settled anew", ())
+            transaction.mend(claims=claims)
+            self._audit(transaction, "index rows that stand for nothing and claims of Binaries settled anew", ())
 
         await self._store.write(work)
 

@@ -11,7 +11,7 @@ from fhirmedia.core.errors import Failure
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.custody.binaries import BINARY
 from fhirmedia.custody.hindsight import Hindsight
-from fhirmedia.ports.maintenance import Finding, Inspection, Part, Stored
+from fhirmedia.ports.maintenance import Cure, Finding, Inspection, Part, Stored
 from fhirmedia.ports.objects import ObjectStore
 from fhirmedia.ports.records import Blob
 from fhirmedia.r4.extract import Extractor
@@ -35,9 +35,9 @@ class Judged:
     findings: list[Finding] = field(default_factory=list)
     corrections: list[Correction] = field(default_factory=list)
 
-    def found(self, part: Part, where: str, text: str) -> None:
+    def found(self, part: Part, where: str, text: str, *, cure: Cure = "none") -> None:
         """Note damage."""
-        self.findings.append(Finding(part, where, text))
+        self.findings.append(Finding(part, where, text, cure=cure))
 
 
 class Reconciliation:
@@ -70,7 +70,7 @@ class Reconciliation:
                     resources[record.key] = (record, entries)
                 self._hindsight.passed(record.key)
             for key in self._inspection.unlike_index(list(resources.values())):
-                judged.found("index", str(key), "has other rows in the search index than it should")
+                judged.found("index", str(key), "has other rows in the search index than it should", cure="correct")
                 judged.corrections.append(resources[key])
             yield judged
 
@@ -79,7 +79,7 @@ class Reconciliation:
         record = stored.record
         resource = _resource_of(record, judged)
         if record.key.type == BINARY:
-            if not stored.legible or record.facts != Facts(owner=record.facts.owner) or record.facts.owner is None:
+            if record.facts.owner is None or record.facts != Facts(owner=record.facts.owner):
                 judged.found("facts", _name(record), "has not the facts of an upload")
             return None
         if record.key.type not in self._registry.types:
@@ -111,10 +111,10 @@ class Reconciliation:
         record, asked = stored.record, set[Key]()
         look = self._hindsight.at(made_at) if record.deleted else self._hindsight.then(made_at, asked)
         then = self._facts(resource, entries, look)
-        changed = record.deleted or any(self._hindsight.changed_since(key, made_at) for key in asked)
+        changed = record.deleted or any(self._hindsight.last_change(key) > made_at for key in asked)
         now = self._facts(resource, entries, self._hindsight.now) if changed else then
         if not stored.legible or record.facts not in (then, now):
-            judged.found("facts", _name(record), "has other facts than follow from its body")
+            judged.found("facts", _name(record), "has other facts than follow from its body", cure="correct")
             return now if stored.newest else then
         if stored.newest and record.facts != now:
             text = "has facts that wait for a change elsewhere to reach them"
@@ -159,13 +159,10 @@ def _unknown(inspection: Inspection, digests: list[Digest]) -> Judged:
 
 async def _is_whole(objects: ObjectStore, blob: Blob) -> bool:
     sha256, sha1, crcs = hashlib.sha256(), hashlib.sha1(usedforsecurity=False), []
-    try:
-        async for run in objects.read(blob.digest):
-            sha256.update(run)
-            sha1.update(run)
-            crcs.append(zlib.crc32(run))
-    except Failure:
-        return False
+    async for run in objects.read(blob.digest):
+        sha256.update(run)
+        sha1.update(run)
+        crcs.append(zlib.crc32(run))
     described = (sha256_hex(blob.digest), blob.sha1, blob.crcs)
     return (sha256.hexdigest(), sha1.digest(), tuple(crcs)) == described
 

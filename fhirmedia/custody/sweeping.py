@@ -36,7 +36,7 @@ EVERY_S = 3_600.0
 """How long the sweeper rests between rounds."""
 
 _AT_ONCE = 50
-"""Binaries that one transaction decides about."""
+"""Binaries or objects that one transaction decides about."""
 
 _ASKED_AT_ONCE = 500
 """Objects looked up together."""
@@ -126,13 +126,16 @@ class Sweeper:
 
     async def _sweep_shelf(self, swept: Swept, shelf: str, *, before: int) -> None:
         held = await asyncio.to_thread(self._objects.on_shelf, shelf)
+        suspects: list[Digest] = []
         for first in range(0, len(held), _ASKED_AT_ONCE):
             some = held[first : first + _ASKED_AT_ONCE]
-            described = await self._store.described(some)
-            suspects = [digest for digest in some if digest not in described]
+            suspects += set(some).difference(await self._store.described(some))
+            await asyncio.sleep(_PAUSE_S)
+        for first in range(0, len(suspects), _AT_ONCE):
             with self._locks.turn() as may:
-                if may and suspects:
-                    swept.objects += await self._store.write(partial(self._remove, suspects, before))
+                if may:
+                    some = suspects[first : first + _AT_ONCE]
+                    swept.objects += await self._store.write(partial(self._remove, some, before))
             await asyncio.sleep(_PAUSE_S)
 
     def _settle(self, binary_ids: Sequence[str], now: int, transaction: UpkeepTransaction) -> tuple[int, int]:

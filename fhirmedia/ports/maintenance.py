@@ -11,6 +11,7 @@ from fhirmedia.r4.values import IndexEntries
 
 T = TypeVar("T")
 
+Cure = Literal["none", "correct", "mend"]
 Part = Literal["database", "records", "facts", "index", "bytes"]
 
 
@@ -18,14 +19,14 @@ Part = Literal["database", "records", "facts", "index", "bytes"]
 class Finding:
     """One thing that is not as it should be: `where` is a Key with its version, a Digest or a table.
 
-    A `note` is worth knowing and no damage. `mend` says that `UpkeepTransaction.mend` puts it right.
+    A `note` is worth knowing and no damage. `cure` is how an UpkeepTransaction puts it right, or `none`.
     """
 
     part: Part
     where: str
     text: str
     severity: Literal["damage", "note"] = "damage"
-    mend: bool = False
+    cure: Cure = "none"
 
 
 class Stored(NamedTuple):
@@ -85,8 +86,8 @@ class UpkeepTransaction(RecordTransaction, Protocol):
     def correct(self, record: Record, entries: IndexEntries | None) -> None:
         """Make the facts of a stored version those of `record`, and with `entries` its index rows what follows."""
 
-    def mend(self) -> None:
-        """Drop index rows of what is not current, and settle anew which Binaries are referred to and which are not."""
+    def mend(self, *, claims: bool) -> None:
+        """Drop index rows of what is not current; with `claims`, settle anew which Binaries are referred to."""
 
 
 class UpkeepStore(Protocol):

@@ -53,13 +53,15 @@ async def resource_response(request: Request, ticket: ContentTicket) -> Response
     if request.method == "HEAD" or data_is_empty:
         return Response(body if data_is_empty else b"", 200, headers)
 
+    content = await _begun(ticket.stream(0, ticket.size))
+
     async def parts() -> AsyncIterator[bytes]:
         yield opened
-        async for chunk in _base64(ticket.stream(0, ticket.size)):
+        async for chunk in _base64(content):
             yield chunk
         yield b'"}'
 
-    return StreamingResponse(await _begun(parts()), 200, headers)
+    return StreamingResponse(parts(), 200, headers)
 
 
 def _headers(ticket: ContentTicket) -> dict[str, str]:
@@ -109,15 +111,18 @@ async def _multipart(
     tail = f"\r\n--{boundary}--\r\n".encode()
     length = sum(map(len, heads)) + sum(stop - start for start, stop in spans) + len(tail)
 
+    first = await _begun(ticket.stream(*spans[0]))
+    streams = (first, *(ticket.stream(start, stop) for start, stop in spans[1:]))
+
     async def parts() -> AsyncIterator[bytes]:
-        for head, (start, stop) in zip(heads, spans, strict=True):
+        for head, stream in zip(heads, streams, strict=True):
             yield head
-            async for chunk in ticket.stream(start, stop):
+            async for chunk in stream:
                 yield chunk
         yield tail
 
     headers |= {"Content-Type": f"multipart/byteranges; boundary={boundary}", "Content-Length": str(length)}
-    return StreamingResponse(await _begun(parts()), 206, headers)
+    return StreamingResponse(parts(), 206, headers)
 
 
 async def _begun(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

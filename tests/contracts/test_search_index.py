@@ -51,6 +51,7 @@ FULL = Grant((Rule(frozenset(ACTIONS), TYPES, EVERYTHING),))
 NEWEST = (SortKey("when", descending=True),)
 OLDEST = (SortKey("when"),)
 DAY = 86_400_000
+AT_ONCE = Page(100)
 
 
 Values = SearchValue | tuple[SearchValue, ...]
@@ -124,7 +125,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     made.close()
 
 
-def found(engine: Engine, query: Query | NarrowedQuery, page: Page = Page(100)) -> list[str]:  # noqa: B008 (a value)
+def found(engine: Engine, query: Query | NarrowedQuery, page: Page = AT_ONCE) -> list[str]:
     narrowed = query if isinstance(query, NarrowedQuery) else FULL.narrow(query, types=TYPES)
     hits = asyncio.run(engine.index.search(narrowed, page=page))
     return [str(key) for key in hits.keys]
@@ -299,9 +300,12 @@ def test_every_prefix_draws_the_line_between_times_where_the_standard_does(engin
         engine.put(f"Media/{name}", **{parameter: value})
     engine.put("Media/none")
     tests = [DateTest(prefix, lo, hi + 1) for prefix in PREFIXES for lo, hi in RANGES]
-    answers = asyncio.run(all_found(engine, (Match(parameter, (test,)) for test in tests)))
-    for test, answer in zip(tests, answers, strict=True):
+    queries = [Match(parameter, (test,)) for test in tests]
+    answers = asyncio.run(all_found(engine, queries))
+    others = asyncio.run(all_found(engine, map(Not, queries)))
+    for test, answer, other in zip(tests, answers, others, strict=True):
         assert answer == {name for name, value in values.items() if date_satisfies(value, test)}, test
+        assert other == {"none", *values} - answer, test
 
 
 def test_every_prefix_draws_the_line_between_numbers_where_the_standard_does(engine: Engine) -> None:
@@ -315,12 +319,14 @@ def test_every_prefix_draws_the_line_between_numbers_where_the_standard_does(eng
         assert answer == expected, test
 
 
-def test_two_bounds_may_be_met_by_two_dates(engine: Engine) -> None:
-    """In whatever way the engine reads: among few, and along an order."""
-    for number in range(40):
-        engine.put(f"Media/{number:02}", created=DateValue(number, number + 1))
-    engine.put("Media/both", created=(DateValue(-500, -499), DateValue(500, 501)))
-    between = All((Match("created", (DateTest("ge", 0, 0),)), Match("created", (DateTest("lt", 30, 0),))))
-    assert found(engine, between, Page(1, (SortKey("created"),))) == ["Media/both"]
-    assert found(engine, between, Page(1, (SortKey("created", descending=True),))) == ["Media/both"]
-    assert len(found(engine, between)) == 31
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_bound_may_be_met_by_another_date_than_the_one_sorted_by(engine: Engine, descending: bool) -> None:
+    """In whatever way the engine reads: few resources, and many along their order."""
+    for day in range(40):
+        engine.put(f"Media/{day:02}", created=on(day))
+    engine.put("Media/both", created=(on(-500), on(500)))
+    since, before = Match("created", (DateTest("ge", 0, 0),)), Match("created", (DateTest("lt", 30 * DAY, 0),))
+    first = Page(1, (SortKey("created", descending),))
+    assert found(engine, before if descending else since, first) == ["Media/both"]
+    assert found(engine, All((since, before)), first) == ["Media/both"]
+    assert len(found(engine, All((since, before)))) == 31

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fhirmedia.cli.checking import check_folder
+from fhirmedia.cli.checking import repair_folder
 from fhirmedia.core.digests import digest_of
 from tests.custody.inhabited import BASE, Inhabited, a_media, inhabited
 
@@ -65,10 +65,7 @@ def data(template: Path, tmp_path: Path) -> Path:
 async def repaired(here: Inhabited) -> int:
     """Repair; how many damages are left."""
     mender = here.house.mender
-    found = await check_folder(here.folder, here.settings, base_url=BASE, reread=False, correct=mender.correct)
-    if found.mendable:
-        await mender.mend()
-    return (await here.check(reread=True)).damages
+    return (await repair_folder(here.folder, here.settings, mender, base_url=BASE, reread=True)).damages
 
 
 def everything(here: Inhabited) -> list:
@@ -192,6 +189,15 @@ LASTING = {
     ),
     "a body is no JSON": (edit_body('{"', "{"), {("records", "Media/m/_history/2")}),
     "a body is gone": (sql(f"UPDATE record_version SET body = NULL WHERE {M2}"), {("records", "Media/m/_history/2")}),
+    "a body has no meta": (edit_body('"meta":{', '"atem":{'), {("records", "Media/m/_history/2")}),
+    "what was deleted was never there": (
+        sql("DELETE FROM record_version WHERE type = 'Media' AND id = 'gone' AND version = 1"),
+        {("records", "change 10"), ("records", "Media/gone/_history/2"), ("records", "Binary/picture")},
+    ),
+    "what was deleted has no body": (
+        sql("UPDATE record_version SET body = NULL WHERE type = 'Media' AND id = 'gone' AND version = 1"),
+        {("records", "Media/gone/_history/1")},
+    ),
     "a deletion has a body": (
         sql("UPDATE record_version SET body = '{}' WHERE type = 'Media' AND id = 'gone' AND method = 'delete'"),
         {("records", "Media/gone/_history/2")},
@@ -226,6 +232,10 @@ CURABLE = {
     "facts cannot be read": (
         sql(f"UPDATE record_version SET facts = '{{' WHERE {N1}"),
         {("facts", "Media/n/_history/1"), ("records", "Binary/film")},
+    ),
+    "facts that say nothing cannot be read": (
+        sql("UPDATE record_version SET facts = '{' WHERE type = 'Organization' AND id = 'region'"),
+        {("facts", "Organization/region/_history/1")},
     ),
     "facts name no Binary": (
         edit_facts(N1, lambda facts: facts.pop("binaries")),
@@ -296,6 +306,7 @@ async def test_what_cannot_be_made_anew_is_named_and_left(data: Path, name: str)
         found = {(each.part, each.where) for each in report.findings if each.severity == "damage"}
         assert found == expected
         before = here.sql("SELECT * FROM record_version ORDER BY sequence")
+        assert report.lasting == report.damages
         assert await repaired(here) == report.damages
         assert here.sql("SELECT * FROM record_version ORDER BY sequence") == before
 
@@ -310,6 +321,7 @@ async def test_what_can_be_made_anew_is_named_and_repaired(data: Path, name: str
         report = await here.check()
         found = {(each.part, each.where) for each in report.findings if each.severity == "damage"}
         assert found == expected if expected is not None else found
+        assert report.lasting == 0
         assert await repaired(here) == 0
         assert everything(here) == before
         assert here.sql("SELECT count(*) FROM audit_row")[0][0] > audited
@@ -320,6 +332,8 @@ async def test_without_reading_the_bytes_only_their_size_is_seen(data: Path) -> 
         flip(here.object(FILM))
         assert (await here.check()).damages == 0
         assert (await here.check(reread=True)).damages == 1
+        here.object(FILM).write_bytes(FILM[:-1])
+        assert (await here.check()).damages == 1
 
 
 async def test_facts_that_wait_for_a_change_elsewhere_are_no_damage(data: Path) -> None:
@@ -346,6 +360,22 @@ async def test_facts_of_old_versions_are_judged_by_what_was_so_then(tmp_path: Pa
                 {"resourceType": "Organization", "id": "derm", "partOf": {"reference": f"Organization/{above}"}}
             )
             await here.media("m", note=[{"text": str(number)}])
+        assert (await here.check()).findings == []
+
+
+def without_unit(identity: str, encounter: str) -> dict:
+    """A Media whose unit would be that of its Encounter."""
+    media = a_media(identity, encounter={"reference": encounter})
+    del media["extension"]
+    return media
+
+
+async def test_references_to_what_is_absent_or_deleted_decide_nothing(data: Path) -> None:
+    async with inhabited(data) as here:
+        await here.put(without_unit("x", "Encounter/never"))
+        await here.put({"resourceType": "Encounter", "id": "e", "status": "planned", "class": {"code": "AMB"}})
+        await here.delete("Encounter/e")
+        await here.put(without_unit("y", "Encounter/e"))
         assert (await here.check()).findings == []
 
 

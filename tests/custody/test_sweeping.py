@@ -308,6 +308,14 @@ async def test_a_sweep_that_fails_is_tried_again(tmp_path: Path) -> None:
             await task
 
 
+async def test_an_entry_that_stands_for_nothing_is_passed_over(tmp_path: Path) -> None:
+    async with inhabited(tmp_path / "data") as here:
+        here.sql("INSERT INTO unclaimed_binary (binary_id, uploaded_at) VALUES ('a', 0)")
+        await here.upload(PICTURE, "b")
+        here.clock.forward(25)
+        assert await here.house.sweeper.sweep() == Swept(deleted=1)
+
+
 async def test_more_than_one_transaction_takes_is_swept_in_one_round(tmp_path: Path) -> None:
     async with inhabited(tmp_path / "data") as here:
         await asyncio.gather(*(here.upload(PICTURE, f"b{number}") for number in range(120)))

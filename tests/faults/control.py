@@ -19,6 +19,9 @@ KINDS = (
 """As in shim.c: what a path is about, by its place in the folder."""
 
 SHORT, ALL = -1, -1
+LOOK = OPERATIONS.index("look")
+"""Opening what is there changes nothing."""
+
 _NUMBER = struct.Struct("=i")
 _ARMED, _OPERATION, _KIND, _COUNTDOWN, _ERROR, _FIRED, _LAST, _DONE = (4 * at for at in range(8))
 _ACTIVE = _DONE + 4 * len(OPERATIONS)
@@ -71,7 +74,7 @@ class Control:
         active = [
             f"{OPERATIONS[at // len(KINDS)]} {KINDS[at % len(KINDS)]}"
             for at in range(len(OPERATIONS) * len(KINDS))
-            if self._get(_ACTIVE + 4 * at) > 0
+            if self._get(_ACTIVE + 4 * at) > 0 and at // len(KINDS) != LOOK
         ]
         last = self._get(_LAST)
         if active or last < 0:

@@ -157,7 +157,7 @@ static void end(int operation, int kind) {
     int kept = errno;
     if (control) {
         __atomic_add_fetch(&control->done[operation], 1, __ATOMIC_SEQ_CST);
-        __atomic_store_n(&control->last, operation * KINDS + kind, __ATOMIC_SEQ_CST);
+        if (operation != LOOK) __atomic_store_n(&control->last, operation * KINDS + kind, __ATOMIC_SEQ_CST);
         __atomic_sub_fetch(&control->active[operation * KINDS + kind], 1, __ATOMIC_SEQ_CST);
     }
     if (trace >= 0) pthread_mutex_unlock(&order);

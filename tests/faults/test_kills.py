@@ -15,7 +15,7 @@ from tests.faults.campaign import Outcome, campaign
 from tests.faults.spoiling import answer_before_audit, bytes_after_record
 
 Property = Callable[[str, object], None]
-KILLS, LONG_ROUNDS, LONG_KILLS = 220, 25, 420
+KILLS, LONG_ROUNDS, LONG_KILLS = 205, 25, 410
 
 
 def test_kills_lose_nothing_acknowledged(tmp_path: Path, full_counts: bool, record_property: Property) -> None:

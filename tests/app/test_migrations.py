@@ -1,0 +1,166 @@
+"""A new folder has the tables that are declared; older folders are brought up, newer ones refused, both in a sentence."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+from sqlmodel import SQLModel
+
+from fhirmedia.backends import index_tables, tables
+from fhirmedia.backends.chained_table import TABLES
+from fhirmedia.backends.folder import Folder, make_folder, migrate_folder, open_folder
+from fhirmedia.backends.migrations import SCHEMA_VERSION, STEPS, make_schema
+from fhirmedia.core.errors import Category, Failure
+from tests.app.commands import command
+from tests.servers import serving
+
+DECLARED = (tables, index_tables)
+ZONE = "Europe/Stockholm"
+
+
+def shape(connection: sqlite3.Connection) -> dict[str, object]:
+    """Tables with their columns and indexes, and triggers, as SQLite understands them."""
+
+    def ask(statement: str) -> list[tuple]:
+        return connection.execute(statement).fetchall()
+
+    names = [
+        name for (name,) in ask("SELECT name FROM sqlite_schema WHERE type = 'table'") if name != "alembic_version"
+    ]
+    found: dict[str, object] = {}
+    for name in names:
+        indexes = []
+        for _, index, unique, _, partial in ask(f"PRAGMA index_list({name})"):
+            columns = [column for _, _, column in ask(f"PRAGMA index_info({index})")]
+            condition = ask(f"SELECT substr(sql, instr(sql, 'WHERE')) FROM sqlite_schema WHERE name = '{index}'")
+            name_of = "" if index.startswith("sqlite_autoindex") else index
+            indexes.append((name_of, unique, columns, condition if partial else None))
+        ((without_rowid, strict),) = ask(f"SELECT wr, strict FROM pragma_table_list('{name}')")
+        found[name] = (ask(f"PRAGMA table_info({name})"), sorted(indexes, key=str), without_rowid, strict)
+    found["triggers"] = ask("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")
+    return found
+
+
+def test_the_baseline_makes_what_is_declared(tmp_path: Path) -> None:
+    assert DECLARED
+    with closing(sqlite3.connect(tmp_path / "made.db", isolation_level=None)) as made:
+        make_schema(made)
+        assert made.execute("PRAGMA user_version").fetchone() == (int(SCHEMA_VERSION),)
+        engine = create_engine(f"sqlite:///{tmp_path / 'declared.db'}")
+        SQLModel.metadata.create_all(engine)
+        engine.dispose()
+        with closing(sqlite3.connect(tmp_path / "declared.db", isolation_level=None)) as declared:
+            for statement in TABLES:
+                declared.execute(statement)
+            assert shape(made) == shape(declared)
+
+
+def test_the_baseline_is_what_its_script_writes() -> None:
+    script = Path(__file__).parents[2] / "scripts/make_baseline.py"
+    assert subprocess.run([sys.executable, str(script), "--check"], check=False).returncode == 0
+
+
+def test_every_step_raises_the_version() -> None:
+    assert len(list((STEPS / "versions").glob("step_*.py"))) == int(SCHEMA_VERSION)
+
+
+def age(folder: Folder) -> None:
+    """Make a folder claim to be of the version before."""
+    (folder.path / "VERSION").write_text("0\n")
+    with closing(sqlite3.connect(folder.records, isolation_level=None)) as connection:
+        connection.execute("PRAGMA user_version=0")
+
+
+def test_an_older_folder_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "data", timezone=ZONE)
+    age(folder)
+    for words in (("stats",), ("check",), ("serve",)):
+        said = command(*words, "--data", folder.path, FHIRMEDIA_ALLOW_VOLATILE_STORAGE="1")
+        assert said.code == 1
+        assert f"Make a backup, then run `fhirmedia migrate --data {folder.path}`." in said.sentence
+
+
+def test_an_older_folder_is_brought_to_this_version(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as served:
+        assert served.put({"resourceType": "Patient", "id": "p"}).status_code == 201
+    age(Folder(tmp_path / "data"))
+    said = command("migrate", "--data", tmp_path / "data")
+    assert said.code == 0
+    assert said.out == f"The folder went from version 0 to {SCHEMA_VERSION}.\n"
+    again = command("migrate", "--data", tmp_path / "data")
+    assert (again.code, again.out) == (0, f"The folder has version {SCHEMA_VERSION} already.\n")
+    with serving(tmp_path / "data") as served:
+        assert served.http.get(f"{served.base}/Patient/p", headers=served.headers()).status_code == 200
+        age(Folder(tmp_path / "data"))
+        beside = command("migrate", "--data", tmp_path / "data")
+        assert (beside.code, beside.sentence) == (
+            1,
+            "fhirmedia migrate: The data folder is in use. Stop the server first.",
+        )
+
+
+@pytest.mark.parametrize("where", ["VERSION", "database"])
+def test_a_newer_folder_is_refused(tmp_path: Path, where: str) -> None:
+    folder = make_folder(tmp_path / "data", timezone=ZONE)
+    if where == "VERSION":
+        (folder.path / "VERSION").write_text("99\n")
+    else:
+        with closing(sqlite3.connect(folder.records, isolation_level=None)) as connection:
+            connection.execute("PRAGMA user_version=99")
+    for words in (("stats",), ("migrate",), ("serve",), ("backup", "--to", str(tmp_path / "kept"))):
+        said = command(*words, "--data", folder.path, FHIRMEDIA_ALLOW_VOLATILE_STORAGE="1")
+        assert said.code == 1
+        assert "made by a newer fhirmedia" in said.sentence
+
+
+def test_a_version_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "data", timezone=ZONE)
+    (folder.path / "VERSION").write_text("one\n")
+    with pytest.raises(Failure) as caught:
+        open_folder(folder.path, timezone=ZONE, allow_volatile=True)
+    assert caught.value.category is Category.CONFLICT
+
+
+STEP = '''"""A step for the test."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Two statements, of which the second may fail."""
+    op.execute("CREATE TABLE extra (one INTEGER)")
+    op.execute("{second}")
+'''
+
+
+def with_step(tmp_path: Path, second: str) -> Path:
+    """A copy of the steps with one more."""
+    steps = tmp_path / f"steps-{len(second)}"
+    shutil.copytree(STEPS, steps, ignore=shutil.ignore_patterns("__pycache__"))
+    (steps / "versions" / "step_0002_extra.py").write_text(STEP.format(second=second))
+    return steps
+
+
+def test_a_step_happens_wholly_or_not_at_all(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "data", timezone=ZONE)
+
+    def state() -> tuple[object, ...]:
+        with closing(sqlite3.connect(folder.records)) as connection:
+            made = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'extra'").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            step = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+        return made, version, step, (folder.path / "VERSION").read_text()
+
+    with pytest.raises(Exception, match="extra"):
+        migrate_folder(folder, steps=with_step(tmp_path, "CREATE TABLE extra (two INTEGER)"), version="2")
+    assert state() == (0, 1, "0001", "1\n")
+    migrate_folder(folder, steps=with_step(tmp_path, "CREATE TABLE more (two INTEGER)"), version="2")
+    assert state() == (1, 2, "0002", "2\n")
