@@ -44,15 +44,15 @@ def serve(
     folder: Folder, settings: Settings, *, host: str, port: int, workers: int, announce: Callable[[str], None]
 ) -> int:
     """Serve until SIGTERM or SIGINT; `announce` is called with the FHIR base once requests are answered."""
-    listener = _listen(host, port)
-    base_url = base_url_of(settings, folder, port=listener.getsockname()[1])
     if host not in LOOPBACK and is_demo(folder.path):
         raise Failure(Category.INVALID, "A demo folder is served on a loopback address only.")
-    share_metrics(folder.run / "metrics")
-    if workers == 1:
-        return _run_worker(folder, settings, base_url, listener, lambda: announce(base_url))
-    trusted_issuers(settings, folder, load_registry(), base_url=base_url)  # refuse here rather than in every child
-    return _run_workers(folder, settings, base_url, listener, workers=workers, announce=announce)
+    with _listen(host, port) as listener:
+        base_url = base_url_of(settings, folder, port=listener.getsockname()[1])
+        share_metrics(folder.run / "metrics")
+        if workers == 1:
+            return _run_worker(folder, settings, base_url, listener, lambda: announce(base_url))
+        trusted_issuers(settings, folder, load_registry(), base_url=base_url)  # refuse here rather than in every child
+        return _run_workers(folder, settings, base_url, listener, workers=workers, announce=announce)
 
 
 class Worker(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""A new folder has the tables that are declared; older folders are brought up, newer ones refused, both in a sentence."""
+"""A new folder has the tables that are declared; older folders are brought up, newer ones refused in a sentence."""
 
 import shutil
 import sqlite3
@@ -42,7 +42,8 @@ def shape(connection: sqlite3.Connection) -> dict[str, object]:
             indexes.append((name_of, unique, columns, condition if partial else None))
         ((without_rowid, strict),) = ask(f"SELECT wr, strict FROM pragma_table_list('{name}')")
         found[name] = (ask(f"PRAGMA table_info({name})"), sorted(indexes, key=str), without_rowid, strict)
-    found["triggers"] = ask("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")
+    triggers = ask("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name")
+    found["triggers"] = [(name, " ".join(sql.split())) for name, sql in triggers]
     return found
 
 

@@ -4,14 +4,13 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from fhirmedia.backends.chained_table import CHANGES, ChangeChain, SqliteChainedLog
-from fhirmedia.backends.folder import Folder, make_folder
+from fhirmedia.backends.folder import make_folder
 from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.records_sql import SqliteRecordStore
 from fhirmedia.backends.records_transaction import TransactionParts
@@ -259,13 +258,6 @@ async def test_what_is_closed_refuses(tmp_path: Path) -> None:
     with pytest.raises(Failure) as refused:
         await opened.store.write(putting(a_draft("late")))
     assert refused.value.category is Category.UNAVAILABLE
-
-
-async def test_sqlite_refuses_to_forget(tmp_path: Path) -> None:
-    """Every commit is synced: the writer asks for it, and the log is a write-ahead log."""
-    folder = make_folder(tmp_path / "data", timezone="Europe/Stockholm")
-    with closing(sqlite3.connect(Folder(folder.path).records)) as connection:
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def assert_chained(rows: list[ChainedRow], count: int) -> None:

@@ -336,6 +336,18 @@ async def test_without_reading_the_bytes_only_their_size_is_seen(data: Path) -> 
         assert (await here.check()).damages == 1
 
 
+async def test_a_repair_is_written_to_the_audit(data: Path) -> None:
+    async with inhabited(data) as here:
+        edit_facts(M2, lambda facts: facts.pop("patients"))(here)
+        await repaired(here)
+        rows = here.sql("SELECT disclosure FROM audit_row ORDER BY sequence DESC LIMIT 2")
+        settled, corrected = (json.loads(content) for (content,) in rows)
+        assert corrected["touched"] == [["Media", "m", 2, "written", []]]
+        assert {row["interaction"] for row in (settled, corrected)} == {"repair"}
+        assert corrected["subject"] == "system"
+        assert corrected["reason"] != settled["reason"]
+
+
 async def test_facts_that_wait_for_a_change_elsewhere_are_no_damage(data: Path) -> None:
     async with inhabited(data) as here:
         await here.put({"resourceType": "Organization", "id": "county"})
