@@ -67,8 +67,8 @@ class House:
 
 
 def base_url_of(settings: Settings, folder: Folder, *, port: int) -> str:
-    """The FHIR base. Raises Failure INVALID where no public address is set and the folder is no demo."""
-    if settings.public_url is not None:
+    """The FHIR base. Raises Failure INVALID where no public address, or one without TLS, is set and this is no demo."""
+    if settings.public_url is not None and (is_demo(folder.path) or settings.public_url.startswith("https:")):
         return settings.public_url + "/fhir"
     if is_demo(folder.path):
         return f"http://127.0.0.1:{port}/fhir"

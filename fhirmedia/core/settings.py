@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from fhirmedia.core.errors import Category, Failure
 
@@ -38,6 +39,14 @@ def _positive(text: str) -> int:
     return value
 
 
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except OSError:
+        raise ValueError from None
+    return text
+
+
 def _environment(text: str) -> str:
     if text not in ("production", "test"):
         raise ValueError
@@ -59,8 +68,9 @@ class Settings:
     public_url: str | None = _setting(
         None,
         _public_url,
-        "The address clients use, without a trailing slash; https, or http on a loopback host. References, links and "
-        "the token audience (this and /fhir) are made from it. A folder marked as demo defaults to its own address.",
+        "The address clients use, without a trailing slash; https. References, links and the token audience (this and "
+        "/fhir) are made from it. A folder marked as demo defaults to its own address, and may name http on a "
+        "loopback host.",
     )
     trusted_issuers: Path | None = _setting(
         None, Path, "JSON file that lists whose access tokens are accepted, and what each may at most be used for."
@@ -70,7 +80,7 @@ class Settings:
     )
     timezone: str = _setting(
         "Europe/Stockholm",
-        str,
+        _zone,
         "Zone in which dates without a time are read. Written into the folder when it is made; changing it later needs "
         "`fhirmedia reindex`.",
     )

@@ -1,4 +1,4 @@
-"""Several workers on one folder: sequences without gaps, one chain, one winner of each race; and none survives alone."""
+"""Several workers on one folder: sequences without gaps, one chain, one winner of each race; none survives alone."""
 
 import asyncio
 import json

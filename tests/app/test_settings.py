@@ -1,0 +1,105 @@
+"""Settings: each read from its variable, checked before anything starts, refused by name and never by value."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.settings import PREFIX, Settings, load_settings, setting_names
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("PUBLIC_URL", "https://archive.example.org", "https://archive.example.org"),
+        ("PUBLIC_URL", "https://archive.example.org/", "https://archive.example.org"),
+        ("PUBLIC_URL", "https://archive.example.org:8443/a", "https://archive.example.org:8443/a"),
+        ("PUBLIC_URL", "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("PUBLIC_URL", "http://[::1]:8080", "http://[::1]:8080"),
+        ("TRUSTED_ISSUERS", "/etc/issuers.json", Path("/etc/issuers.json")),
+        ("ENVIRONMENT", "test", "test"),
+        ("TIMEZONE", "Europe/Oslo", "Europe/Oslo"),
+        ("INLINE_MAX", "1000", 1000),
+        ("INLINE_MAX", "2M", 2 * MIB),
+        ("UPLOAD_MAX", "3g", 3 * 1024 * MIB),
+        ("UPLOAD_MAX", "1T", 1024 * 1024 * MIB),
+        ("UNCLAIMED_HOURS", "48", 48),
+        ("SEARCH_SECONDS", "3", 3),
+        ("ALLOW_VOLATILE_STORAGE", "yes", True),
+        ("ALLOW_VOLATILE_STORAGE", "0", False),
+    ],
+)
+def test_each_is_read_from_its_variable(name: str, text: str, value: Any) -> None:
+    assert getattr(load_settings({PREFIX + name: text}), name.lower()) == value
+
+
+def test_every_one_is_tried_above() -> None:
+    tried = {mark.args[1][number][0] for mark in _marks() for number in range(len(mark.args[1]))}
+    assert {PREFIX + name for name in tried} == setting_names().keys()
+
+
+def _marks() -> list[Any]:
+    marks: list[Any] = test_each_is_read_from_its_variable.pytestmark  # type: ignore[attr-defined]
+    return marks
+
+
+def test_without_variables_there_are_defaults() -> None:
+    assert load_settings({}) == Settings()
+    assert load_settings({"PATH": "/bin", "HOME": "/"}) == Settings()
+    assert Settings().inline_max == 8 * MIB
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PUBLIC_URL", "http://archive.example.org"),
+        ("PUBLIC_URL", "archive.example.org"),
+        ("PUBLIC_URL", "/fhir"),
+        ("PUBLIC_URL", "https://"),
+        ("PUBLIC_URL", "https://user@archive.example.org"),
+        ("PUBLIC_URL", "https://archive.example.org?x=1"),
+        ("PUBLIC_URL", "https://archive.example.org#x"),
+        ("PUBLIC_URL", "ftp://archive.example.org"),
+        ("PUBLIC_URL", ""),
+        ("ENVIRONMENT", "staging"),
+        ("INLINE_MAX", "0"),
+        ("INLINE_MAX", "-1"),
+        ("INLINE_MAX", "lots"),
+        ("INLINE_MAX", "MM"),
+        ("UPLOAD_MAX", "1.5G"),
+        ("UNCLAIMED_HOURS", "0"),
+        ("UNCLAIMED_HOURS", "soon"),
+        ("SEARCH_SECONDS", "-1"),
+        ("ALLOW_VOLATILE_STORAGE", "perhaps"),
+        ("TIMEZONE", "Nowhere/Land"),
+        ("TIMEZONE", "../../etc/passwd"),
+        ("TIMEZONE", ""),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_name(name: str, text: str) -> None:
+    with pytest.raises(Failure) as caught:
+        load_settings({PREFIX + name: text})
+    assert caught.value.category is Category.INVALID
+    sentence = caught.value.issues[0].text
+    assert PREFIX + name in sentence
+    assert not text or text not in sentence.replace(PREFIX + name, "")
+
+
+@pytest.mark.parametrize("name", ["FHIRMEDIA_X", "FHIRMEDIA_PUBLIC_URI", "FHIRMEDIA_", "FHIRMEDIA_public_url"])
+def test_unknown_names_are_refused(name: str) -> None:
+    with pytest.raises(Failure, match="is not a setting of fhirmedia"):
+        load_settings({name: "1"})
+
+
+def test_each_says_what_it_means() -> None:
+    assert len(setting_names()) == len(fields(Settings))
+    for name, meaning in setting_names().items():
+        assert name.startswith(PREFIX)
+        assert len(meaning) > 20
+        assert meaning.endswith(".")
+        assert "|" not in meaning
+        assert "\n" not in meaning
