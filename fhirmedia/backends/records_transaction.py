@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from fhirmedia.backends.facts_codec import decode_facts, encode_facts
 from fhirmedia.backends.statements import sqlite_text
@@ -43,9 +43,6 @@ _INSERT_CONTENT = sqlite_text(insert(_content))
 _INSERT_REFERRER = sqlite_text(insert(_referrer).prefix_with("OR IGNORE"))
 _INSERT_UNCLAIMED = sqlite_text(insert(_unclaimed).prefix_with("OR REPLACE"))
 _DELETE_UNCLAIMED = sqlite_text(delete(_unclaimed).where(_unclaimed.c.binary_id == bindparam("binary_id")))
-_STAMP_UNCLAIMED = sqlite_text(
-    update(_unclaimed).where(_unclaimed.c.binary_id == bindparam("binary_id")).values(uploaded_at=bindparam("now"))
-)
 _CURRENT_CONTENT = sqlite_text(
     select(_content.c.content_type, _blob.c.digest, _blob.c.size, _blob.c.sha1, _blob.c.crcs)
     .join(_blob, _blob.c.digest == _content.c.digest)
@@ -175,8 +172,6 @@ class SqliteRecordTransaction:
         for binary_id in draft.facts.binaries:
             self._connection.execute(_INSERT_REFERRER, {"binary_id": binary_id, "sequence": sequence})
             self._connection.execute(_DELETE_UNCLAIMED, {"binary_id": binary_id})
-        if record.deleted and draft.facts.owner is not None:
-            self._connection.execute(_STAMP_UNCLAIMED, {"binary_id": key.id, "now": self._now})
         if draft.entries is not None:
             self._parts.index.put(self._connection, record, draft.entries)
         elif version > 1:

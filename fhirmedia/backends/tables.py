@@ -64,8 +64,8 @@ class BinaryReferrer(SQLModel, table=True):
 class UnclaimedBinary(SQLModel, table=True):
     """Binaries that no record ever referred to; the sweeper looks here and nowhere else.
 
-    `uploaded_at` is the time of the newest version, also where that marks a deletion: what the Binary stood for stays
-    until the sweeper releases it.
+    `uploaded_at` is the time of the newest upload. A row outlives the deletion of its Binary, until the sweeper
+    releases what that stood for.
     """
 
     __tablename__ = "unclaimed_binary"

@@ -48,10 +48,11 @@ def serve(
         raise Failure(Category.INVALID, "A demo folder is served on a loopback address only.")
     with _listen(host, port) as listener:
         base_url = base_url_of(settings, folder, port=listener.getsockname()[1])
+        if workers > 1:  # refuse here rather than in every child
+            trusted_issuers(settings, folder, load_registry(), base_url=base_url)
         share_metrics(folder.run / "metrics")
         if workers == 1:
             return _run_worker(folder, settings, base_url, listener, lambda: announce(base_url))
-        trusted_issuers(settings, folder, load_registry(), base_url=base_url)  # refuse here rather than in every child
         return _run_workers(folder, settings, base_url, listener, workers=workers, announce=announce)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fhirmedia.cli.options import DEFAULT_PORT, add_data, life, port
 from fhirmedia.core.clock import system_clock
+from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.settings import load_settings
 from fhirmedia.issuer.minting import mint
 
@@ -65,7 +66,10 @@ def _explain(arguments: argparse.Namespace, *, audience: str) -> int:
     if words[0] != "explain" or len(words) != 2:
         print("usage: fhirmedia token explain FILE|-", file=sys.stderr)
         return 2
-    token = (sys.stdin.read() if words[1] == "-" else Path(words[1]).read_text()).strip()
+    try:
+        token = (sys.stdin.read() if words[1] == "-" else Path(words[1]).read_text()).strip()
+    except (OSError, UnicodeDecodeError):
+        raise Failure(Category.INVALID, "The file with the token cannot be read as text.") from None
     issuers = trusted_issuers(load_settings(), Folder(arguments.data), load_registry(), base_url=audience)
     results = issuers.results(token, now_s=system_clock() // 1000)
     for result in results:

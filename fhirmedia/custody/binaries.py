@@ -32,12 +32,12 @@ class Binaries:
         """Create, replace or delete a Binary. Raises NOT_FOUND, NOT_ALLOWED, CONFLICT, PRECONDITION, FORBIDDEN."""
         key = proposal.key
         old = transaction.current(key)
-        visible = readable(transaction, caller, grant, key, old)
+        seen = old if readable(transaction, caller, grant, key, old) else None
         if proposal.method == "delete":
-            if old is None or not visible:
+            if seen is None:
                 raise Failure(Category.NOT_FOUND, "There is no such resource.")
-            self._replaceable(transaction, caller, old, proposal)
-            return old if old.deleted else transaction.put(Draft(key, "delete", None, old.facts, None))
+            self._replaceable(transaction, seen, proposal)
+            return seen if seen.deleted else transaction.put(Draft(key, "delete", None, seen.facts, None))
         if content is None or proposal.resource is None:
             raise Failure(Category.INTERNAL, "A Binary was proposed without its content.")
         if proposal.method == "create" and old is not None:
@@ -46,15 +46,16 @@ class Binaries:
             if old is None and may_create_under(caller, key.id):
                 grant.require("create", BINARY)
                 expect(proposal, None)
-            elif old is None or not visible:
+            elif seen is None:
                 raise Failure(Category.NOT_ALLOWED, "There is no such resource, and this client may not choose its id.")
             else:
-                self._replaceable(transaction, caller, old, proposal)
+                self._replaceable(transaction, seen, proposal)
         return self._put(transaction, caller, key, proposal.resource, content, old=old)
 
-    def _replaceable(self, transaction: RecordTransaction, caller: Caller, old: Record, proposal: Proposal) -> None:
-        expect(proposal, old)
-        if transaction.referrers(old.key.id) or old.facts.owner != caller.owner:
+    def _replaceable(self, transaction: RecordTransaction, seen: Record, proposal: Proposal) -> None:
+        """Raise unless a Binary that may be read may be changed too: nobody refers to it, so it is its reader's own."""
+        expect(proposal, seen)
+        if transaction.referrers(seen.key.id):
             raise Failure(
                 Category.CONFLICT, "A record refers to this Binary; new bytes are a new Binary and a new version of it."
             )
@@ -83,7 +84,7 @@ def readable(transaction: RecordTransaction, caller: Caller, grant: Grant, key: 
     for referrer in referrers:
         if not grant.admits("read", referrer.key, referrer.facts):
             continue
-        newest = transaction.current(referrer.key)
-        if newest is not None and not newest.deleted and grant.admits("read", newest.key, newest.facts):
+        newest = transaction.current(referrer.key) or referrer
+        if not newest.deleted and grant.admits("read", newest.key, newest.facts):
             return True
     return binary is not None and not referrers and binary.facts.owner == caller.owner

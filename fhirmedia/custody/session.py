@@ -201,8 +201,8 @@ class Session:
         for referrer in referrers:
             if not self._grant.admits("read", referrer.key, referrer.facts):
                 continue
-            newest = (await self._stores.records.read((referrer.key,)))[0]
-            if newest is not None and not newest.deleted and self._grant.admits("read", newest.key, newest.facts):
+            newest = (await self._stores.records.read((referrer.key,)))[0] or referrer
+            if not newest.deleted and self._grant.admits("read", newest.key, newest.facts):
                 return referrer
         if binary is None or referrers or binary.facts.owner != self._caller.owner:
             return None

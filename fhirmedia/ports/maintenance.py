@@ -97,9 +97,9 @@ class UpkeepStore(Protocol):
         """Run `work` in the writer and return its result after the durable commit; raises as RecordStore.write."""
 
     async def unclaimed(self, *, before: int, after: str, limit: int) -> Sequence[str]:
-        """Ids above `after`, in order, of Binaries never referred to and last uploaded or deleted before a time.
+        """Ids above `after`, in order, of Binaries never referred to and last uploaded before a time.
 
-        Left out are deleted ones that were released. Time is in milliseconds UTC.
+        Left out are those that were released. Time is in milliseconds UTC.
         """
 
     async def described(self, digests: Sequence[Digest]) -> Collection[Digest]:

@@ -90,19 +90,23 @@ class House:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._loop.run(work)
 
-    def asker(self, caller: Caller, *, query: str = "") -> Asker:
+    def asker(self, caller: Caller, *, query: str = "", about: str | None = None) -> Asker:
+        """Who asks, with a note as a request to the resource `about` would have it."""
         self.last_request = new_id()
-        return Asker(caller, RequestNote(self.last_request, None, query.encode()))
+        key = None if about is None else parse_key(about)
+        return Asker(caller, RequestNote(self.last_request, None, query.encode(), key))
 
     def read(self, caller: Caller, key: str) -> Resource:
-        return _body(self.run(read(self.archive, self.asker(caller), parse_key(key))))
+        return _body(self.run(read(self.archive, self.asker(caller, about=key), parse_key(key))))
 
     def vread(self, caller: Caller, key: str, version: int) -> Resource:
-        return _body(self.run(vread(self.archive, self.asker(caller), parse_key(key), version)))
+        return _body(self.run(vread(self.archive, self.asker(caller, about=key), parse_key(key), version)))
 
     def history(self, caller: Caller, key: str, query: str = "") -> Resource:
         asked = decode_query(query.encode())
-        found: Resource = json.loads(self.run(history(self.archive, self.asker(caller), parse_key(key), asked)))
+        found: Resource = json.loads(
+            self.run(history(self.archive, self.asker(caller, about=key), parse_key(key), asked))
+        )
         return found
 
     def search(self, caller: Caller, type: str | None, query: str = "") -> Resource:
@@ -116,24 +120,26 @@ class House:
 
     def put(self, caller: Caller, resource: Resource, *, expected: int | None = None) -> Resource:
         key, content = Key(resource["resourceType"], resource["id"]), json.dumps(resource).encode()
-        return _body(self.run(update(self.archive, self.asker(caller), key, content, expected=expected)))
+        asker = self.asker(caller, about=str(key))
+        return _body(self.run(update(self.archive, asker, key, content, expected=expected)))
 
     def delete(self, caller: Caller, key: str, *, expected: int | None = None) -> int:
-        return self.run(delete(self.archive, self.asker(caller), parse_key(key), expected=expected)).version
+        asker = self.asker(caller, about=key)
+        return self.run(delete(self.archive, asker, parse_key(key), expected=expected)).version
 
     def upload(
         self, caller: Caller, content: bytes, *, key: str | None = None, type: str = TEXT, expected: int | None = None
     ) -> str:
         """The id of the Binary."""
         target = None if key is None else parse_key(key)
-        work = upload(
-            self.archive, self.asker(caller), _once(content), content_type=type, key=target, expected=expected
-        )
+        asker = self.asker(caller, about=key)
+        work = upload(self.archive, asker, _once(content), content_type=type, key=target, expected=expected)
         return self.run(work).key.id
 
     def download(self, caller: Caller, id: str, *, start: int = 0, stop: int | None = None) -> bytes:
         async def whole() -> bytes:
-            ticket = await download(self.archive, self.asker(caller), Key("Binary", id), depth="downloaded")
+            asker = self.asker(caller, about=f"Binary/{id}")
+            ticket = await download(self.archive, asker, Key("Binary", id), depth="downloaded")
             return b"".join([part async for part in ticket.stream(start, ticket.size if stop is None else stop)])
 
         return self.run(whole())
@@ -147,7 +153,7 @@ class House:
 def house(path: Path) -> Iterator[House]:
     """An archive on a folder of its own, which holds the places of `records` and nothing else; one there is stays."""
     if not path.exists():
-        shutil.copytree(_furnished(), path)
+        shutil.copytree(furnished(), path)
     with _opened(path) as living:
         yield living
 
@@ -164,7 +170,7 @@ def _opened(path: Path) -> Iterator[House]:
 
 
 @cache
-def _furnished() -> Path:
+def furnished() -> Path:
     """A folder to copy, made once."""
     above = Path(tempfile.mkdtemp(prefix="furnished-"))
     atexit.register(shutil.rmtree, above, ignore_errors=True)

@@ -2,25 +2,18 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from fhirmedia.core.errors import Category
-from tests.access.houses import BASE, House, anna, derm, eyes, house, importer, refused, someone
+from fhirmedia.core.records import Key
+from tests.access.houses import BASE, House, anna, derm, eyes, importer, refused, someone
 from tests.access.records import TEXT, Resource, a, with_content
 
 NOT_THERE = "There is no such resource."
 UNCLAIMABLE = "The url does not name a Binary this record may refer to."
 BYTES = b"a picture, in words"
-
-
-@pytest.fixture
-def living(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path / "data") as opened:
-        yield opened
 
 
 def media(
@@ -253,3 +246,46 @@ def test_equal_bytes_of_two_patients_stay_apart(living: House) -> None:
     own = living.upload(anna(), BYTES)
     assert own not in (hers, his)
     assert living.download(anna(), own) == BYTES
+
+
+def test_what_may_not_be_read_may_not_be_claimed_again(living: House) -> None:
+    """Its record was deleted, moved away, or claimed it for others."""
+    gone, moved, given = (living.upload(importer(), BYTES) for _ in range(3))
+    living.put(importer(), media(gone, id="gone"))
+    living.delete(importer(), "Media/gone")
+    living.put(importer(), media(moved, id="moved"))
+    living.put(importer(), a("Media", "moved", unit="eyes"))
+    writer = derm("user/Media.c user/Patient.r user/Organization.r")
+    own = living.upload(writer, BYTES)
+    living.create(writer, media(own))
+    for caller, binary in ((derm(), gone), (importer(), gone), (derm(), moved), (eyes(), moved), (writer, own)):
+        with refused(Category.UNPROCESSABLE) as said:
+            living.create(caller, media(binary, unit="eyes" if caller.owner == eyes().owner else "derm"))
+        assert said.text == UNCLAIMABLE
+        with refused(Category.NOT_FOUND):
+            living.download(caller, binary)
+    for binary in (gone, moved):
+        with refused(Category.NOT_ALLOWED):
+            living.upload(derm(), b"new", key=f"Binary/{binary}")
+    assert living.download(derm(), own) == BYTES
+    assert given
+
+
+def test_attachments_that_name_no_binary_stay_as_they_are(living: House) -> None:
+    id = living.upload(derm(), BYTES)
+    abroad = {"url": "https://elsewhere.example.org/x.pdf", "size": 7}
+    contents = [{"attachment": {"title": "none"}}, {"attachment": {"url": f"Binary/{id}"}}, {"attachment": abroad}]
+    made = living.create(derm(), a("DocumentReference", "x", content=contents))
+    assert made["content"][0] == {"attachment": {"title": "none"}}
+    assert made["content"][1]["attachment"]["size"] == len(BYTES)
+    assert made["content"][2] == {"attachment": abroad}
+
+
+def test_bytes_that_come_back_are_made_again(living: House) -> None:
+    id = living.upload(derm(), BYTES)
+    living.delete(derm(), f"Binary/{id}")
+    living.upload(derm(), b"again", key=f"Binary/{id}")
+    (record,) = living.run(living.stores.records.read([Key("Binary", id)]))
+    assert record is not None
+    assert (record.version, record.method) == (3, "create")
+    assert living.download(derm(), id) == b"again"

@@ -1,29 +1,28 @@
 """The last guards: an index that lies, a log that fails, a ticket that comes too early, bytes that changed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
-from pathlib import Path
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.backends.folder import Folder
 from fhirmedia.core.disclosure import Disclosure, decode_disclosure
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
 from fhirmedia.custody.content import CHECKED_BYTES, ContentTicket
+from fhirmedia.custody.paging import Walk
+from fhirmedia.custody.proposal import Proposal
 from fhirmedia.ports.index import Hits, Page, Position
-from tests.access.houses import House, anna, derm, eyes, house, ids, importer, refused, someone
-from tests.access.records import CLINICAL, TEXT, a, with_content
+from fhirmedia.r4.query import OfType
+from tests.access.houses import House, anna, derm, eyes, ids, importer, refused, someone
+from tests.access.records import CLINICAL, TEXT, Resource, a, with_content
 from tests.audit.rows import disclosures
 
 EVERYTHING = [(kind, of, unit) for kind in CLINICAL for of in ("anna", "bo") for unit in ("derm", "eyes")]
-
-
-@pytest.fixture
-def living(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path / "data") as opened:
-        yield opened
 
 
 def everything(living: House) -> list[Key]:
@@ -333,3 +332,107 @@ def test_both_versions_have_to_permit(living: House) -> None:
     assert living.history(derm(), "Media/turned")["total"] == 1
     with refused(Category.NOT_FOUND):
         living.history(derm(), "Media/lost")
+
+
+def test_every_reading_is_told(living: House) -> None:
+    living.put(importer(), a("Media", "m"))
+    living.put(importer(), a("Media", "m", note=[{"text": "again"}]))
+    for act, touched in (
+        (lambda: living.read(derm(), "Media/m"), [("Media/m", 2, "opened")]),
+        (lambda: living.vread(derm(), "Media/m", 1), [("Media/m", 1, "opened")]),
+        (lambda: living.history(derm(), "Media/m"), [("Media/m", 2, "opened"), ("Media/m", 1, "opened")]),
+        (lambda: living.history(derm(), "Media/m", "_count=1"), [("Media/m", 2, "opened")]),
+        (lambda: living.delete(derm(), "Media/m"), [("Media/m", 3, "written")]),
+    ):
+        act()
+        row = last_row(living)
+        assert [(str(touch.key), touch.version, touch.depth) for touch in row.touched] == touched
+        assert (row.patients, row.outcome) == (("anna",), "0")
+
+
+def test_a_refusal_names_what_it_was_about(living: House) -> None:
+    with refused(Category.FORBIDDEN):
+        living.read(derm("user/Patient.r"), "Media/m")
+    assert [str(touch.key) for touch in last_row(living).touched] == ["Media/m"]
+
+    async def reads_and_fails() -> None:
+        note = living.asker(derm(), about="Media/m").note
+        async with living.archive.custodian.session(derm(), "read", note=note) as session:
+            await session.read(Key("Patient", "anna"))
+            raise Failure(Category.INVALID, "x")
+
+    with refused(Category.INVALID):
+        living.run(reads_and_fails())
+    told = [(str(touch.key), touch.depth) for touch in last_row(living).touched]
+    assert told == [("Media/m", "refused"), ("Patient/anna", "refused")]
+
+
+def test_strangers_are_told_of_by_number(living: House) -> None:
+    custodian = living.archive.custodian
+    living.run(custodian.note_unauthenticated(address="192.0.2.1", route="GET /fhir", reason="login", number=7))
+    row = list(disclosures(living.path))[-1]
+    assert (row.interaction, row.issue, row.address) == ("unauthenticated 7 GET /fhir", "login", "192.0.2.1")
+    assert (row.subject, row.outcome) == ("unknown", "4")
+
+
+def test_a_projected_type_is_searched_by_itself(living: House) -> None:
+    """Asked for beside others it would be looked for where it is not."""
+    living.put(importer(), a("Media", "m"))
+    auditor = someone(roles=frozenset({"auditor"}))
+
+    async def search(*types: str) -> list[str]:
+        query = OfType(frozenset(types))
+        async with living.archive.custodian.session(
+            auditor, "search-system", note=living.asker(auditor).note
+        ) as session:
+            found = await session.search(query, types=types, walk=Walk(50))
+        return [str(record.key) for record in found.records]
+
+    assert living.run(search("AuditEvent", "Media")) == ["Media/m"]
+    assert all(key.startswith("AuditEvent/") for key in living.run(search("AuditEvent")))
+    assert living.run(search("AuditEvent")) != []
+
+
+@pytest.mark.parametrize("kind", ["Media", "Binary"])
+def test_an_id_of_ours_is_given_once(living: House, kind: str) -> None:
+    async def create() -> None:
+        async with living.archive.custodian.session(derm(), "create", note=living.asker(derm()).note) as session:
+            body = a("Media", "one") if kind == "Media" else {"resourceType": kind, "contentType": TEXT}
+            if kind == "Binary":
+                await session.receive(_once(b"x"), content_type=TEXT, binary_id="one")
+            await session.write(Proposal(Key(kind, "one"), "create", body))
+
+    living.run(create())
+    with refused(Category.CONFLICT):
+        living.run(create())
+
+
+def test_a_binary_comes_with_bytes_and_a_body(living: House) -> None:
+    async def create(body: Resource | None, *, received: bool) -> None:
+        async with living.archive.custodian.session(derm(), "create", note=living.asker(derm()).note) as session:
+            if received:
+                await session.receive(_once(b"x"), content_type=TEXT, binary_id="one")
+            await session.write(Proposal(Key("Binary", "one"), "create", body))
+
+    for body, received in ((None, True), ({"resourceType": "Binary", "contentType": TEXT}, False), (None, False)):
+        with refused(Category.INTERNAL):
+            living.run(create(body, received=received))
+
+
+def test_damage_opens_nothing(living: House) -> None:
+    """Rows that are lost take nothing with them but what they held."""
+    kept, lost = living.upload(importer(), b"x"), living.upload(importer(), b"y")
+    for id in (kept, lost):
+        living.put(importer(), a("Media", f"of-{id}", **with_content(f"Binary/{id}")))
+    with closing(sqlite3.connect(Folder(living.path).records)) as connection, connection:
+        connection.execute("DELETE FROM binary_content WHERE binary_id = ?", (kept,))
+        connection.execute("DELETE FROM record_version WHERE type = 'Binary' AND id = ?", (lost,))
+    for id, category in ((kept, Category.CORRUPT), (lost, Category.NOT_FOUND)):
+        with refused(category):
+            living.download(derm(), id)
+        with refused(Category.UNPROCESSABLE):
+            living.create(derm(), a("Media", "x", **with_content(f"Binary/{id}")))
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from fhirmedia.access.caller import Caller
 from fhirmedia.core.errors import Category
 from fhirmedia.custody.cursors import LIFE_MS, CursorSeal, load_cursor_keys
-from tests.access.houses import House, anna, derm, house, ids, importer, refused, someone
+from tests.access.houses import House, anna, derm, ids, importer, refused, someone
 from tests.access.records import Resource, a
 
 KEY, OTHER_KEY = bytes(range(32)), bytes(32)
@@ -115,11 +114,11 @@ def test_keys_are_kept_from_others(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def living(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path / "data") as opened:
-        for number in range(6):
-            opened.put(importer(), a("Media", f"m{number}"))
-        yield opened
+def living(living: House) -> House:
+    """With six pictures in it."""
+    for number in range(6):
+        living.put(importer(), a("Media", f"m{number}"))
+    return living
 
 
 def following(bundle: Resource) -> str | None:

@@ -1,22 +1,13 @@
 """Security labels of stored records: any writer tightens them, a label-manager alone lowers them."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from fhirmedia.core.errors import Category
-from tests.access.houses import House, derm, house, importer, refused
+from tests.access.houses import House, derm, importer, refused
 from tests.access.records import Resource, a, label
 
 ETH = label("ETH", "http://terminology.hl7.org/CodeSystem/v3-ActCode")
 PSY = label("PSY", "http://terminology.hl7.org/CodeSystem/v3-ActCode")
-
-
-@pytest.fixture
-def living(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path / "data") as opened:
-        yield opened
 
 
 def media(*labels: Resource) -> Resource:
@@ -60,3 +51,25 @@ def test_a_record_that_comes_back_keeps_its_labels(living: House) -> None:
     with refused(Category.FORBIDDEN):
         living.put(derm(), media(label("N")))
     assert security(living.put(derm(), media())) == ["V"]
+
+
+def test_a_deletion_forgets_no_label(living: House) -> None:
+    odd = {"code": "odd"}
+    for id, labels in (("none", []), ("kept", [ETH, odd]), ("open", [label("L")]), ("both", [label("R"), PSY])):
+        meta = {"meta": {"security": labels}} if labels else {}
+        living.put(importer(), a("Media", id, **meta))
+        living.delete(derm(), f"Media/{id}")
+    with refused(Category.FORBIDDEN):
+        living.put(derm(), a("Media", "kept", meta={"security": [odd]}))
+    assert security(living.put(derm(), a("Media", "none"))) == []
+    assert living.put(derm(), a("Media", "kept"))["meta"]["security"] == [ETH, odd]
+    assert security(living.put(derm(), a("Media", "open"))) == ["L"]
+    assert security(living.put(derm(), a("Media", "both"))) == ["R", "PSY"]
+
+
+def test_no_label_at_all_is_a_normal_one(living: House) -> None:
+    living.put(importer(), media())
+    for low in ("U", "L", "M"):
+        with refused(Category.FORBIDDEN):
+            living.put(derm(), media(label(low)))
+    assert security(living.put(derm(), media(label("N")))) == ["N"]

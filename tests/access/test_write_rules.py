@@ -1,7 +1,5 @@
 """What a write must prove: references it hangs on, ids it may choose, and that both versions are the caller's."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from tests.access.houses import (
     anna,
     derm,
     eyes,
-    house,
     ids,
     importer,
     refused,
@@ -26,12 +23,6 @@ from tests.audit.rows import disclosures
 UNREADABLE = "The reference does not lead to a resource that may be read."
 NO_SUCH_ID = "There is no such resource, and this client may not choose its id."
 NOT_THERE = "There is no such resource."
-
-
-@pytest.fixture
-def living(tmp_path: Path) -> Iterator[House]:
-    with house(tmp_path / "data") as opened:
-        yield opened
 
 
 def without(resource: Resource, *names: str) -> Resource:
@@ -350,3 +341,22 @@ def test_identifiers_need_not_be_unique_across_what_is_visible(living: House) ->
     """No rule of uniqueness tells of records the caller may not see."""
     living.put(importer(), a("Media", "hidden", unit="eyes", identifier=identifier("n-1")))
     living.create(derm(), a("Media", "x", identifier=identifier("n-1")))
+
+
+def test_a_patient_may_refer_to_itself_as_it_is_made(living: House) -> None:
+    link = [{"other": {"reference": "Patient/ehr-1"}, "type": "seealso"}]
+    living.put(derm(id_prefixes=("ehr-",)), a("Patient", "ehr-1", link=link))
+    link = [{"other": {"reference": "Patient/ehr-3"}, "type": "seealso"}]
+    with refused(Category.UNPROCESSABLE):
+        living.put(derm(id_prefixes=("ehr-",)), a("Patient", "ehr-2", link=link))
+
+
+def test_what_comes_back_is_created_again(living: House) -> None:
+    living.put(importer(), a("Media", "m"))
+    living.delete(derm(), "Media/m")
+    again = living.put(derm(), a("Media", "m"))
+    assert again["meta"]["versionId"] == "3"
+    changed = living.put(derm(), a("Media", "m", note=[{"text": "more"}]))
+    assert changed["meta"]["versionId"] == "4"
+    told = [entry["response"]["status"][:3] for entry in living.history(derm(), "Media/m")["entry"]]
+    assert told == ["200", "201", "204", "201"]

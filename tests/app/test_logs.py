@@ -38,7 +38,12 @@ def lines(capfd: pytest.CaptureFixture[str], *, of: str) -> list[dict[str, Any]]
 
 def test_one_line_for_each_request(served: Served, capfd: pytest.CaptureFixture[str]) -> None:
     staff = served.headers()
-    asked = [("GET", "Patient/anna", 200), ("GET", "Patient/nobody", 404), ("GET", "Media?x=1", 400), ("PATCH", "x", 405)]
+    asked = [
+        ("GET", "Patient/anna", 200),
+        ("GET", "Patient/nobody", 404),
+        ("GET", "Media?x=1", 400),
+        ("PATCH", "x", 405),
+    ]
     for number, (method, path, _) in enumerate(asked):
         served.http.request(method, f"{served.base}/{path}", headers=staff | {"X-Request-Id": f"one-{number}"})
     found = lines(capfd, of="one-")
@@ -61,7 +66,9 @@ def test_nothing_a_client_sent_is_written_or_said_back(served: Served, capfd: py
     importer = served.importer()
     named = {"X-Request-Id": "none-of-it", "User-Agent": CANARY, "Referer": f"http://{CANARY}/", "Cookie": CANARY}
     person = a("Patient", CANARY, name=[{"family": CANARY}], identifier=identifier(CANARY))
-    noted = a("Media", CANARY, of=CANARY, note=[{"text": CANARY}], content={"title": CANARY, "data": "S2FuYXJpZWZ1Z2w="})
+    noted = a(
+        "Media", CANARY, of=CANARY, note=[{"text": CANARY}], content={"title": CANARY, "data": "S2FuYXJpZWZ1Z2w="}
+    )
     base, ask = served.base, served.http.request
     answers = [
         ask("PUT", f"{base}/Patient/{CANARY}", json=person, headers=importer | named),

@@ -12,39 +12,33 @@ from fhirmedia.core.settings import PREFIX, Settings, load_settings, setting_nam
 MIB = 2**20
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "value"),
-    [
-        ("PUBLIC_URL", "https://archive.example.org", "https://archive.example.org"),
-        ("PUBLIC_URL", "https://archive.example.org/", "https://archive.example.org"),
-        ("PUBLIC_URL", "https://archive.example.org:8443/a", "https://archive.example.org:8443/a"),
-        ("PUBLIC_URL", "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
-        ("PUBLIC_URL", "http://[::1]:8080", "http://[::1]:8080"),
-        ("TRUSTED_ISSUERS", "/etc/issuers.json", Path("/etc/issuers.json")),
-        ("ENVIRONMENT", "test", "test"),
-        ("TIMEZONE", "Europe/Oslo", "Europe/Oslo"),
-        ("INLINE_MAX", "1000", 1000),
-        ("INLINE_MAX", "2M", 2 * MIB),
-        ("UPLOAD_MAX", "3g", 3 * 1024 * MIB),
-        ("UPLOAD_MAX", "1T", 1024 * 1024 * MIB),
-        ("UNCLAIMED_HOURS", "48", 48),
-        ("SEARCH_SECONDS", "3", 3),
-        ("ALLOW_VOLATILE_STORAGE", "yes", True),
-        ("ALLOW_VOLATILE_STORAGE", "0", False),
-    ],
-)
+ACCEPTED: list[tuple[str, str, Any]] = [
+    ("PUBLIC_URL", "https://archive.example.org", "https://archive.example.org"),
+    ("PUBLIC_URL", "https://archive.example.org/", "https://archive.example.org"),
+    ("PUBLIC_URL", "https://archive.example.org:8443/a", "https://archive.example.org:8443/a"),
+    ("PUBLIC_URL", "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ("PUBLIC_URL", "http://[::1]:8080", "http://[::1]:8080"),
+    ("TRUSTED_ISSUERS", "/etc/issuers.json", Path("/etc/issuers.json")),
+    ("ENVIRONMENT", "test", "test"),
+    ("TIMEZONE", "Europe/Oslo", "Europe/Oslo"),
+    ("INLINE_MAX", "1000", 1000),
+    ("INLINE_MAX", "2M", 2 * MIB),
+    ("UPLOAD_MAX", "3g", 3 * 1024 * MIB),
+    ("UPLOAD_MAX", "1T", 1024 * 1024 * MIB),
+    ("UNCLAIMED_HOURS", "48", 48),
+    ("SEARCH_SECONDS", "3", 3),
+    ("ALLOW_VOLATILE_STORAGE", "yes", True),
+    ("ALLOW_VOLATILE_STORAGE", "0", False),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "value"), ACCEPTED)
 def test_each_is_read_from_its_variable(name: str, text: str, value: Any) -> None:
     assert getattr(load_settings({PREFIX + name: text}), name.lower()) == value
 
 
 def test_every_one_is_tried_above() -> None:
-    tried = {mark.args[1][number][0] for mark in _marks() for number in range(len(mark.args[1]))}
-    assert {PREFIX + name for name in tried} == setting_names().keys()
-
-
-def _marks() -> list[Any]:
-    marks: list[Any] = test_each_is_read_from_its_variable.pytestmark  # type: ignore[attr-defined]
-    return marks
+    assert {PREFIX + name for name, _, _ in ACCEPTED} == setting_names().keys()
 
 
 def test_without_variables_there_are_defaults() -> None:

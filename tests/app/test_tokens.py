@@ -90,7 +90,7 @@ def test_misuse_is_refused_in_a_sentence(served: Served, words: list[str], code:
     said = token(served, *words)
     assert (said.code, said.out) == (code, "")
     assert "Traceback" not in said.err
-    assert said.sentence.startswith(("fhirmedia token: ", "usage: "))
+    assert said.sentence.startswith(("fhirmedia", "usage: "))
 
 
 def test_only_a_demo_folder_mints(tmp_path: Path) -> None:
@@ -159,4 +159,4 @@ class TestExplain:
     def test_a_file_that_is_not_there(self, served: Served, tmp_path: Path) -> None:
         said = token(served, "explain", str(tmp_path / "absent"))
         assert said.code == 1
-        assert "Traceback" not in said.err
+        assert said.sentence == "fhirmedia token: The file with the token cannot be read as text."

@@ -201,6 +201,22 @@ async def test_storing_waits_while_the_same_bytes_are_about_to_go(tmp_path: Path
         assert here.object(PICTURE).read_bytes() == PICTURE
 
 
+async def test_a_removal_waits_while_bytes_are_given_their_name(tmp_path: Path) -> None:
+    async with inhabited(tmp_path / "data") as here:
+        orphan = here.object(b"orphan")
+        orphan.parent.mkdir(parents=True)
+        orphan.write_bytes(b"orphan")
+        here.clock.forward(25)
+        shelf = os.open(orphan.parent, os.O_RDONLY)
+        fcntl.flock(shelf, fcntl.LOCK_SH)
+        sweep = asyncio.create_task(here.house.sweeper.sweep())
+        await asyncio.sleep(0.3)
+        assert orphan.exists()
+        assert not sweep.done()
+        os.close(shelf)
+        assert await sweep == Swept(objects=1)
+
+
 async def test_a_file_no_record_describes_goes_when_it_is_a_day_old(tmp_path: Path) -> None:
     async with inhabited(tmp_path / "data") as here:
         await here.upload(PICTURE, "b")

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 from fhirmedia import app
 from fhirmedia.backends.folder import Folder, open_folder
@@ -28,7 +29,8 @@ from tests.faults.examine import examine
 from tests.faults.ledger import Told, parse_line
 from tests.faults.resources import JPEG
 
-app.load_registry = cache(load_registry)  # it is the same in every life, and takes longer than a recovery
+registry_once = cache(load_registry)
+"""It is the same in every life, and takes longer than a recovery."""
 
 BOUNDARIES = frozenset("SRL")
 
@@ -123,7 +125,8 @@ def _cut(disk: Disk, loss: Loss, chance: random.Random) -> Cut:
 
 async def _resume(folder: Folder) -> None:
     """The server on a surviving folder, as far as it takes to write, receive and search."""
-    house = app.open_house(folder, Settings(environment="test"), base_url="http://127.0.0.1/fhir")
+    with patch.object(app, "load_registry", registry_once):
+        house = app.open_house(folder, Settings(environment="test"), base_url="http://127.0.0.1/fhir")
     asker = Asker(import_caller(check_references=False), RequestNote("after"))
     key = Key("Patient", "after")
     try:

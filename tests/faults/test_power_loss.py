@@ -4,9 +4,11 @@ A kill leaves the kernel's memory in place; only a disk that forgets what was no
 controls break one promise each and must be found out by the same examination.
 """
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -22,6 +24,14 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     return live(tmp_path_factory.mktemp("life"))
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """Where surviving folders are made and opened: in memory if there is some, since nothing here waits for a disk."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as found:
+        yield Path(found)
+
+
 def losses(cuts: Iterable[Cut], place: Path) -> Counter[str]:
     """What went wrong, by its sentence, over all cuts."""
     found: Counter[str] = Counter()
@@ -30,9 +40,9 @@ def losses(cuts: Iterable[Cut], place: Path) -> Counter[str]:
     return found
 
 
-def test_every_sync_and_rename(life: Life, tmp_path: Path, record_property: Property) -> None:
+def test_every_sync_and_rename(life: Life, place: Path, record_property: Property) -> None:
     cuts = list(life.every_cut())
-    assert losses(cuts, tmp_path) == {}
+    assert losses(cuts, place) == {}
     told = max(len(cut.told) for cut in cuts)
     assert told > 20
     record_property("syncs and renames", life.boundaries)
@@ -40,9 +50,9 @@ def test_every_sync_and_rename(life: Life, tmp_path: Path, record_property: Prop
     record_property("acknowledgements in the longest", told)
 
 
-def test_random_cuts(life: Life, tmp_path: Path, full_counts: bool, record_property: Property) -> None:
+def test_random_cuts(life: Life, place: Path, full_counts: bool, record_property: Property) -> None:
     count = 1_000 if full_counts else 200
-    assert losses(life.random_cuts(count, seed=11), tmp_path) == {}
+    assert losses(life.random_cuts(count, seed=11), place) == {}
     record_property("random cuts", count)
 
 
@@ -54,7 +64,9 @@ def test_random_cuts(life: Life, tmp_path: Path, full_counts: bool, record_prope
         ("commits without sync", "was acknowledged and is gone"),
     ],
 )
-def test_a_broken_promise_is_noticed(broken: str, loss: str, tmp_path: Path, record_property: Property) -> None:
+def test_a_broken_promise_is_noticed(
+    broken: str, loss: str, tmp_path: Path, place: Path, record_property: Property
+) -> None:
     words = {
         "syncs that do nothing": [],
         "names before bytes": [f"objects={rename_before_sync(tmp_path)}"],
@@ -65,6 +77,6 @@ def test_a_broken_promise_is_noticed(broken: str, loss: str, tmp_path: Path, rec
     noticed = (
         number
         for number, cut in enumerate(cuts, 1)
-        if any(loss in problem for problem in judge(cut, tmp_path / f"cut-{number}"))
+        if any(loss in problem for problem in judge(cut, place / f"cut-{number}"))
     )
     record_property(f"{broken}: first loss at cut", f"{next(noticed)} of {len(cuts)}")

@@ -1,4 +1,4 @@
-"""Bad input, one row each: a clear refusal with the right status, nothing stored, no value repeated, in bounded time."""
+"""Bad input, one row each: a clear refusal of the right status, nothing stored, no value repeated, in bounded time."""
 
 import json
 import time
@@ -72,8 +72,14 @@ BODIES: dict[str, tuple[str | bytes, str | None]] = {
     "1000 lists in each other": (_with('"completed"', "[" * 1000 + "]" * 1000), None),
     "1000 objects in each other": (_with('"completed"', '{"a":' * 1000 + "1" + "}" * 1000), None),
     "1000 extensions in each other": (
-        _with('"extension": [', '"extension": [' + '{"url": "u", "extension": [' * 500 + '{"url": "u", "valueCode": "x"}'
-              + "]}" * 500 + ", "),
+        _with(
+            '"extension": [',
+            '"extension": ['
+            + '{"url": "u", "extension": [' * 500
+            + '{"url": "u", "valueCode": "x"}'
+            + "]}" * 500
+            + ", ",
+        ),
         None,
     ),
     "100000 brackets": ("[" * 100_000, None),
@@ -88,11 +94,21 @@ BODIES: dict[str, tuple[str | bytes, str | None]] = {
     "number as date": (_media(createdDateTime=2023), None),
     "two choices": (_media(createdDateTime="2023", createdPeriod={"start": "2023"}), None),
     "script in narrative": (
-        _media(text={"status": "generated", "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><script>{CANARY}</script></div>'}),
+        _media(
+            text={
+                "status": "generated",
+                "div": f'<div xmlns="http://www.w3.org/1999/xhtml"><script>{CANARY}</script></div>',
+            }
+        ),
         "Media.text.div",
     ),
     "entity in narrative": (
-        _media(text={"status": "generated", "div": '<!DOCTYPE d [<!ENTITY a "b">]><div xmlns="http://www.w3.org/1999/xhtml">&a;</div>'}),
+        _media(
+            text={
+                "status": "generated",
+                "div": '<!DOCTYPE d [<!ENTITY a "b">]><div xmlns="http://www.w3.org/1999/xhtml">&a;</div>',
+            }
+        ),
         "Media.text.div",
     ),
     "unknown contained type": (_media(contained=[{"resourceType": CANARY, "id": "x"}]), None),

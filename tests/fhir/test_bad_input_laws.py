@@ -80,9 +80,7 @@ def _judge(served: Served, answer: httpx.Response, *, before: int) -> None:
 
 
 @given(type=st.sampled_from(TYPES), seed=st.integers(0, 2**32), spoilt=st.integers(1, 3))
-def test_spoilt_resources(
-    served: Served, writer: dict[str, str], type: str, seed: int, spoilt: int
-) -> None:
+def test_spoilt_resources(served: Served, writer: dict[str, str], type: str, seed: int, spoilt: int) -> None:
     resource, chance = _sound(type), random.Random(seed)
     for _ in range(spoilt):
         assume(_places(resource))
@@ -119,9 +117,7 @@ pieces = st.one_of(
     query=st.lists(pieces, max_size=12).map("".join),
     lenient=st.booleans(),
 )
-def test_random_searches(
-    served: Served, writer: dict[str, str], path: str, query: str, lenient: bool
-) -> None:
+def test_random_searches(served: Served, writer: dict[str, str], path: str, query: str, lenient: bool) -> None:
     raw = quote_from_bytes(query.encode("utf-8", "surrogatepass"), safe="=&:,|$\\%+./")
     url = httpx.URL(served.base).copy_with(raw_path=f"/fhir/{path}?{raw}".encode())
     headers = writer | ({"Prefer": "handling=lenient"} if lenient else {})
@@ -142,7 +138,9 @@ def _names(query: str) -> str:
 @given(
     method=st.sampled_from(["GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "FOO"]),
     steps=st.lists(
-        st.sampled_from(["Media", "anna", "_history", "1", "*", "_search", "$x", "metadata", "..", "%00", "%ff", "é", ""]),
+        st.sampled_from(
+            ["Media", "anna", "_history", "1", "*", "_search", "$x", "metadata", "..", "%00", "%ff", "é", ""]
+        ),
         max_size=6,
     ),
     name=st.sampled_from(["Accept", "If-Match", "If-None-Match", "Range", "Prefer", "Content-Type", "X-Request-Id"]),

@@ -1,4 +1,4 @@
-"""Bytes as guests: shown in place only where they cannot act, in two forms, unchangeable once claimed, seen by referrers."""
+"""Bytes as guests: shown in place only where they cannot act, in two forms, unchangeable once a record claims them."""
 
 import base64
 import json
@@ -94,7 +94,11 @@ class TestForms:
 
     def test_not_as_xml(self, served: Served) -> None:
         id = upload(served, b"words")
-        for query, accept in (("?_format=xml", "*/*"), ("?_format=application/fhir%2Bxml", "*/*"), ("", "application/fhir+xml")):
+        for query, accept in (
+            ("?_format=xml", "*/*"),
+            ("?_format=application/fhir%2Bxml", "*/*"),
+            ("", "application/fhir+xml"),
+        ):
             answer = served.http.get(f"{served.base}/Binary/{id}{query}", headers=served.headers() | {"Accept": accept})
             refusal(answer, 406)
 

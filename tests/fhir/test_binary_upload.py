@@ -138,7 +138,9 @@ def test_content_is_what_it_is_called(served: Served, content: bytes, type: str)
         answer = served.http.post(f"{served.base}/Binary", json=document, headers=served.headers())
         assert refusal(answer, 400)["expression"] == ["Binary.contentType" if content else "Binary.data"]
         attachment = {"contentType": type, "data": base64.b64encode(content or b"x").decode()}
-        media = served.http.post(f"{served.base}/Media", json=a("Media", "-", content=attachment), headers=served.headers())
+        media = served.http.post(
+            f"{served.base}/Media", json=a("Media", "-", content=attachment), headers=served.headers()
+        )
         assert refusal(media, 400)["expression"] == ["Media.content.contentType"]
 
 

@@ -1,4 +1,4 @@
-"""What requests ask for in headers and in `_format`, `_pretty`: each honoured, or refused, or ignored as standards say."""
+"""What requests ask for in headers, `_format` and `_pretty`: each honoured, refused or ignored as the standards say."""
 
 import gzip
 import json

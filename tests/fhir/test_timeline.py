@@ -138,7 +138,9 @@ def test_each_parameter_must_exist_on_every_type(
     assert culprit in issue["diagnostics"]
 
 
-@pytest.mark.parametrize("sort", ["status", "-status", "_id", "-_lastUpdated", "kind,-when", "-identifier", "created,_id"])
+@pytest.mark.parametrize(
+    "sort", ["status", "-status", "_id", "-_lastUpdated", "kind,-when", "-identifier", "created,_id"]
+)
 def test_orders_hold_and_what_is_missing_comes_last(world: Served, staff: dict[str, str], sort: str) -> None:
     found = names(world.http.get(f"{world.base}/Media?_sort={sort}", headers=staff).json())
     assert found == [f"Media/{id}" for id in ORDERS[sort].split()]

@@ -1,4 +1,4 @@
-"""Pages of a timeline: a walk is the set, cursors are sealed, totals are exact or left out, parts are marked as such."""
+"""Pages of a timeline: a walk is the set, cursors are sealed, totals exact or left out, parts are marked as such."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -148,7 +148,9 @@ class TestCursors:
 class TestStrictness:
     """Unknown is refused, or with `handling=lenient` left out and said so."""
 
-    @pytest.mark.parametrize("query", ["Media?paitent=anna", "Media?patient=", "Media?x=1&y=2", "Media?:missing=true", "?foo=1"])
+    @pytest.mark.parametrize(
+        "query", ["Media?paitent=anna", "Media?patient=", "Media?x=1&y=2", "Media?:missing=true", "?foo=1"]
+    )
     def test_unknown_names_and_empty_values_are_refused(self, get: Callable[..., Any], query: str) -> None:
         refusal(get(query), 400)
         refusal(get(query, "handling=strict"), 400)
@@ -264,7 +266,12 @@ def full(served: Served) -> Iterator[Body]:
 def test_what_clients_send_without_meaning_is_ignored_aloud(get: Callable[..., Any]) -> None:
     bundle = get("Media?_totalMethod=count&_elements=resourceType,status&_id=m-lesion").json()
     assert names(bundle) == ["Media/m-lesion"]
-    said = [issue["diagnostics"] for each in bundle["entry"] if "issue" in each["resource"] for issue in each["resource"]["issue"]]
+    said = [
+        issue["diagnostics"]
+        for each in bundle["entry"]
+        if "issue" in each["resource"]
+        for issue in each["resource"]["issue"]
+    ]
     assert len(said) == 2
     kept = dict(decode_query((link(bundle, "self") or "").partition("?")[2]))
     assert kept == {"_elements": "status", "_id": "m-lesion"}
@@ -280,7 +287,9 @@ def test_who_looked_is_searched_by_patient_and_date(world: World) -> None:
     since = f"ge2026-01-01T0{(then - 1_767_225_600_000) // HOUR_MS}:00:00Z"
 
     def events(query: str) -> list[Body]:
-        answer = served.http.get(f"{served.base}/AuditEvent?{query}", headers=served.headers("user/AuditEvent.rs", roles=["auditor"]))
+        answer = served.http.get(
+            f"{served.base}/AuditEvent?{query}", headers=served.headers("user/AuditEvent.rs", roles=["auditor"])
+        )
         assert answer.status_code == 200, answer.text
         return matches(answer.json())
 
