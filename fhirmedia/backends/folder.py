@@ -24,6 +24,9 @@ from fhirmedia.core.errors import Category, Failure
 VOLATILE = frozenset({"tmpfs", "ramfs", "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"})
 """File systems that forget, or that do not keep the promises of fsync and locks."""
 
+UNFINISHED = "(unfinished)"
+"""Stands for the time zone until every index row is of the new one, so that nobody serves a mixture."""
+
 
 @dataclass(frozen=True, slots=True)
 class Folder:
@@ -144,16 +147,16 @@ def open_folder(path: Path, *, timezone: str | None, allow_volatile: bool) -> Fo
         is_indexed = is_complete(connection)
     if timezone is None:
         return folder
+    if zone == UNFINISHED or not is_indexed:
+        raise Failure(
+            Category.CONFLICT,
+            f"Building the search index was interrupted; run `fhirmedia reindex --data {path}`.",
+        )
     if zone != timezone:
         raise Failure(
             Category.CONFLICT,
             f"The folder was indexed for {zone}, FHIRMEDIA_TIMEZONE says {timezone}. Set it back, or run "
             f"`fhirmedia reindex --data {path}`.",
-        )
-    if not is_indexed:
-        raise Failure(
-            Category.CONFLICT,
-            f"Building the search index was interrupted; run `fhirmedia reindex --data {path}`.",
         )
     return folder
 

@@ -5,7 +5,7 @@ rows should be is found by writing them there with the very code that writes the
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,6 +93,10 @@ _ROWS = (
 )
 
 
+STEPS = 1 + len(_ROWS)
+"""How many steps `damages` takes."""
+
+
 class SqliteInspection:
     """Inspection of the database at `path`; one thread at a time."""
 
@@ -100,7 +104,6 @@ class SqliteInspection:
         self._path = path
         self._connection = sqlite3.connect(":memory:", isolation_level=None, uri=True, cached_statements=512)
         self._connection.execute("ATTACH ? AS stored", (f"file:{path}?mode=ro",))
-        self._connection.execute("PRAGMA stored.mmap_size=1073741824")
         tables = self._make_tables()
         self._rows = {name: columns for name, columns in tables.items() if "rid" in columns}
         self._numbers = {name: columns for name, columns in tables.items() if "rid" not in columns}
@@ -173,15 +176,17 @@ class SqliteInspection:
         found = self._connection.execute(f"SELECT digest FROM stored.blob WHERE digest IN ({marks})", tuple(digests))
         return {parse_digest(digest) for (digest,) in found}
 
-    def damages(self) -> Iterator[Finding]:
+    def damages(self, *, done: Callable[[], None]) -> Iterator[Finding]:
         connection = open_reader(self._path)
         try:
             for (text,) in connection.execute("PRAGMA integrity_check(100)"):
                 if text != "ok":
                     yield Finding("database", self._path.name, text)
+            done()
             for rows in _ROWS:
                 for (where,) in connection.execute(f"SELECT DISTINCT {rows.name} {rows.rows}"):
                     yield Finding(rows.part, where, rows.text, cure=rows.cure)
+                done()
         except sqlite3.DatabaseError:
             yield Finding("database", self._path.name, "cannot be read to its end")
         finally:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from fhirmedia.backends.folder import UNFINISHED
 from fhirmedia.backends.index_rows import rebuild
 from fhirmedia.backends.records_sql import record_of
 from fhirmedia.backends.sqlite import failure_of, open_reader, open_writer
@@ -18,9 +19,6 @@ _CURRENT = """
         (SELECT 1 FROM record_version n WHERE n.type = v.type AND n.id = v.id AND n.version > v.version)
     ORDER BY v.sequence LIMIT ?"""
 _END = "SELECT coalesce(max(sequence), 0) FROM record_version"
-
-UNFINISHED = "(unfinished)"
-"""Stands for the time zone until every row is of the new one, so that nobody serves a mixture."""
 
 _SET_TIMEZONE = "INSERT OR REPLACE INTO installation (name, value) VALUES ('timezone', ?)"
 

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhirmedia.backends.folder import Folder
-from fhirmedia.backends.inspection_sql import SqliteInspection
+from fhirmedia.backends.inspection_sql import STEPS, SqliteInspection
 from fhirmedia.backends.objects_files import FileObjectStore
 from fhirmedia.cli.progress import Progress
 from fhirmedia.core.settings import Settings
@@ -74,7 +74,9 @@ async def check_folder(
     objects = FileObjectStore(folder.path, on_broken=lambda: None)
     try:
         with closing(SqliteInspection(folder.records)) as inspection:
-            report.add(list(inspection.damages()))
+            with Progress("database", STEPS) as progress:
+                for finding in inspection.damages(done=progress.advance):
+                    report.add([finding])
             if any(finding.part == "database" for finding in report.findings):
                 return report
             walk = Reconciliation(inspection, registry=registry, extractor=extractor, base_url=base_url)

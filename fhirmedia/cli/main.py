@@ -36,6 +36,29 @@ class Command(Protocol):
 def main(given: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code: 0 done, 1 refused or found wrong, 2 misused, 130 interrupted."""
     words = list(sys.argv[1:] if given is None else given)
+    try:
+        command, arguments = _command(words)
+        os.umask(0o077)  # what a command writes, locks and logs of the database included, is its owner's alone
+        return _run(command, arguments)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def _run(command: Command, arguments: argparse.Namespace) -> int:
+    """The command's exit code; a Failure becomes its sentence and 1."""
+    try:
+        return command.run(arguments)
+    except Failure as failure:
+        for issue in failure.issues:
+            where = f" ({issue.expression})" if issue.expression else ""
+            print(f"fhirmedia {arguments.command}: {issue.text}{where}", file=sys.stderr)
+        return 1
+
+
+def _command(words: Sequence[str]) -> tuple[Command, argparse.Namespace]:
+    """The command and its arguments; only that command's module is loaded. Raises SystemExit where misused."""
     parser = argparse.ArgumentParser(
         prog="fhirmedia", description="One FHIR R4 archive for everything clinical that is not a number.",
         epilog="`fhirmedia COMMAND --help` tells more about each.",
@@ -47,22 +70,10 @@ def main(given: Sequence[str] | None = None) -> int:
     for name, meaning in COMMANDS.items():
         command = commands.add_parser(name, help=meaning, description=meaning.capitalize() + ".")
         if name == chosen:
-            module = import_module(f"fhirmedia.cli.{name}_command")
-            modules[name] = module
-            module.add_arguments(command)
+            modules[name] = import_module(f"fhirmedia.cli.{name}_command")
+            modules[name].add_arguments(command)
     arguments = parser.parse_args(words)
-    os.umask(0o077)  # what a command writes, locks and logs of the database included, is its owner's alone
-    try:
-        return modules[arguments.command].run(arguments)
-    except Failure as failure:
-        for issue in failure.issues:
-            where = f" ({issue.expression})" if issue.expression else ""
-            print(f"fhirmedia {arguments.command}: {issue.text}{where}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        return 0
+    return modules[arguments.command], arguments
 
 
 if __name__ == "__main__":

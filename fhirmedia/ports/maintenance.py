@@ -70,8 +70,8 @@ class Inspection(Protocol):
     def known(self, digests: Sequence[Digest]) -> Collection[Digest]:
         """Those of the digests that are described."""
 
-    def damages(self) -> Iterator[Finding]:
-        """What the technology itself finds wrong: files, and rows that stand for nothing."""
+    def damages(self, *, done: Callable[[], None]) -> Iterator[Finding]:
+        """What the technology itself finds wrong: files, and rows that stand for nothing; `done` follows each step."""
 
 
 class UpkeepTransaction(RecordTransaction, Protocol):

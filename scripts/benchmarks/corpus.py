@@ -31,8 +31,13 @@ def corpus(size: int) -> Iterator[dict[str, Any]]:
     heavy = set(rng.sample(range(items), min(HEAVY_ITEMS, items // 10)))
     step = timedelta(days=3650) / items
     for number in range(items):
-        patient = HEAVY if number in heavy else patients[min(int(rng.paretovariate(0.9)), len(patients) - 1)]
+        patient = HEAVY if number in heavy else patients[1 + drawn(rng, len(patients) - 1)]
         yield item(rng, number, patient, START + step * number)
+
+
+def drawn(rng: Random, number: int) -> int:
+    """One of so many patients, from 0: a tail of hundreds of items at the one end, a few at the other."""
+    return int(number * rng.random() ** 1.5)
 
 
 def item(rng: Random, number: int, patient: str, at: datetime) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from scripts.benchmarks.corpus import HEAVY
+from scripts.benchmarks.corpus import HEAVY, drawn
 from scripts.benchmarks.prepare import folder_of
 from scripts.benchmarks.rows import Row
 from scripts.benchmarks.servers import LOG, PORT, authorization, fhirmedia
@@ -44,7 +44,7 @@ def _measure(folder: Path, size: int) -> tuple[list[float], list[float]]:
     """Milliseconds in the server for ordinary patients, drawn as often as they have items, and for the heavy one."""
     rng = Random(7)
     last = size // 31
-    ordinary = [f"p-{min(int(rng.paretovariate(0.9)), last - 1)}" for _ in range(SEARCHES)]
+    ordinary = [f"p-{drawn(rng, last)}" for _ in range(SEARCHES)]
     headers = {"Authorization": authorization(folder)}
     with fhirmedia(folder):
         connection = http.client.HTTPConnection("127.0.0.1", PORT)

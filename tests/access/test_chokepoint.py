@@ -367,6 +367,19 @@ def test_a_refusal_names_what_it_was_about(living: House) -> None:
     assert told == [("Media/m", "refused"), ("Patient/anna", "refused")]
 
 
+def test_a_refused_write_names_what_it_was_to_be(living: House) -> None:
+    """Whether or not it came as a request to an address."""
+    living.put(importer(), a("Media", "hidden", unit="eyes"))
+
+    async def write() -> None:
+        async with living.archive.custodian.session(derm(), "update", note=living.asker(derm()).note) as session:
+            await session.write(Proposal(Key("Media", "hidden"), "update", a("Media", "hidden")))
+
+    with refused(Category.NOT_ALLOWED):
+        living.run(write())
+    assert [(str(touch.key), touch.depth) for touch in last_row(living).touched] == [("Media/hidden", "refused")]
+
+
 def test_strangers_are_told_of_by_number(living: House) -> None:
     custodian = living.archive.custodian
     living.run(custodian.note_unauthenticated(address="192.0.2.1", route="GET /fhir", reason="login", number=7))

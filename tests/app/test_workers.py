@@ -67,7 +67,8 @@ def test_a_worker_that_cannot_start_ends_the_start(tmp_path: Path, monkeypatch: 
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    assert (code, announced) == (1, [])
+    assert code != 0
+    assert announced == []
     assert time.monotonic() - started < 10
 
 
