@@ -68,7 +68,7 @@ def literal(statement: str) -> str:
 
 def formatted(source: str) -> str:
     """The source as the formatter leaves it."""
-    command = [str(ROOT / ".venv/bin/ruff"), "format", "--stdin-filename", BASELINE.name, "-"]
+    command = [str(Path(sys.executable).with_name("ruff")), "format", "--stdin-filename", BASELINE.name, "-"]
     return subprocess.run(command, input=source, text=True, check=True, capture_output=True, cwd=ROOT).stdout
 
 

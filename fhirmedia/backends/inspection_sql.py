@@ -22,6 +22,7 @@ from fhirmedia.backends.maintenance_sql import (
     VALUES,
 )
 from fhirmedia.backends.sqlite import open_reader
+from fhirmedia.backends.tables import RecordVersion
 from fhirmedia.core.digests import Digest, parse_digest
 from fhirmedia.core.records import Facts, Key, Method, Record
 from fhirmedia.ports.maintenance import Cure, Earlier, Finding, Part, Stored
@@ -182,6 +183,11 @@ class SqliteInspection:
             for (text,) in connection.execute("PRAGMA integrity_check(100)"):
                 if text != "ok":
                     yield Finding("database", self._path.name, text)
+            made = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            missing = sorted({*RecordVersion.metadata.tables} - made)
+            yield from (Finding("database", table, "is a table that is missing") for table in missing)
+            if missing:
+                return
             done()
             for rows in _ROWS:
                 for (where,) in connection.execute(f"SELECT DISTINCT {rows.name} {rows.rows}"):

@@ -29,6 +29,7 @@ class Claims:
         grant: Grant,
         resource: JsonObject,
         *,
+        key: Key,
         facts: Facts,
     ) -> bool:
         """Fill `size`, `hash` and `contentType` of Attachments that name a local Binary; True if anything was filled.
@@ -43,21 +44,32 @@ class Claims:
             url = found.node.get("url")
             binary_id = local_binary_id(url, self._base_url) if isinstance(url, str) else None
             if binary_id is not None:
-                content = _claimable(transaction, caller, grant, binary_id, facts=facts, path=found.path)
+                if "/_history/" in str(url):
+                    raise _unknown(found.path)  # a claim is of the Binary as it is
+                content = _claimable(transaction, caller, grant, binary_id, key=key, facts=facts, path=found.path)
                 filled |= _agree(found, content)
         return filled
 
 
 def _claimable(
-    transaction: RecordTransaction, caller: Caller, grant: Grant, binary_id: str, *, facts: Facts, path: str
+    transaction: RecordTransaction,
+    caller: Caller,
+    grant: Grant,
+    binary_id: str,
+    *,
+    key: Key,
+    facts: Facts,
+    path: str,
 ) -> Content:
-    key = Key(BINARY, binary_id)
-    record = transaction.current(key)
+    """What the record under `key` may refer to: its own older versions do not bind it to their patients."""
+    binary = Key(BINARY, binary_id)
+    record = transaction.current(binary)
     content = transaction.content(binary_id)
-    permitted = readable(transaction, caller, grant, key, record)
+    permitted = readable(transaction, caller, grant, binary, record)
     if record is None or record.deleted or content is None or not permitted:
         raise _unknown(path)
-    if any(referrer.facts.patients != facts.patients for referrer in transaction.referrers(binary_id)):
+    others = (referrer.facts for referrer in transaction.referrers(binary_id) if referrer.key != key)
+    if any(set(other.patients) != set(facts.patients) for other in others):
         raise _unknown(path)
     return content
 

@@ -6,6 +6,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from fhirmedia.core.errors import Category, Failure
 
 LIFE_MS = 3_600_000
 _NONCE_BYTES = 12
+_KEY_BYTES = 32
 _COMPRESS_ABOVE = 512
 
 
@@ -66,15 +68,28 @@ class CursorSeal:
 
 
 def load_cursor_keys(folder: Path) -> list[bytes]:
-    """The keys of `folder/cursor.key`, one in hexadecimal a line, newest first; the file is made if absent."""
+    """The keys of `folder/cursor.key`, one in hexadecimal a line, newest first; the file is made if absent.
+
+    Of several processes that make it at once the first wins. Raises Failure INVALID for a file without a usable key.
+    """
     path = folder / "cursor.key"
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        draft = folder / f".cursor.key.{os.getpid()}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(os.urandom(32).hex() + "\n")
+            file.write(os.urandom(_KEY_BYTES).hex() + "\n")
             file.flush()
             os.fsync(file.fileno())
-    return [bytes.fromhex(line) for line in path.read_text().split()]
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    try:
+        keys = [bytes.fromhex(line) for line in path.read_text().split()]
+    except ValueError:
+        keys = []
+    if not keys or any(len(key) != _KEY_BYTES for key in keys):
+        raise Failure(Category.INVALID, "keys/cursor.key holds no usable key; remove it and a new one is made.")
+    return keys
 
 
 def _fingerprint(caller: Caller) -> str:

@@ -82,7 +82,7 @@ class Intake:
         unchecked = IMPORTER in caller.roles
         self._set_meta(resource, caller, old, lookup)
         entries, facts = self._reading(resource, key, lookup)
-        if self._claims.settle(transaction, caller, grant, resource, facts=facts):
+        if self._claims.settle(transaction, caller, grant, resource, key=key, facts=facts):
             # What a claim fills in is indexed, and may be what a scope speaks of.
             entries, facts = self._reading(resource, key, lookup)
         if not grant.admits(action, key, facts):

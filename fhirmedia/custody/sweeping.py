@@ -32,8 +32,8 @@ from fhirmedia.ports.maintenance import KeptObjects, UpkeepStore, UpkeepTransact
 from fhirmedia.ports.records import Draft
 
 DAY_MS = 86_400_000
-EVERY_S = 3_600.0
-"""How long the sweeper rests between rounds."""
+FIRST_S, EVERY_S = 60.0, 3_600.0
+"""How long the sweeper rests before its first round, and between rounds."""
 
 _AT_ONCE = 50
 """Binaries or objects that one transaction decides about."""
@@ -77,13 +77,13 @@ class Sweeper:
         self._clock = clock
         self._unclaimed_ms = unclaimed_hours * 3_600_000
 
-    async def run(self, *, every_s: float = EVERY_S) -> None:
+    async def run(self, *, first_s: float = FIRST_S, every_s: float = EVERY_S) -> None:
         """Sweep now and then, as long as it is this process's part, until cancelled."""
-        mine: IO[str] | None = None
+        mine, rest_s = self._locks.take(), first_s
         try:
             while True:
-                await asyncio.sleep(every_s)
-                mine = mine or self._locks.take()
+                await asyncio.sleep(rest_s)
+                mine, rest_s = mine or self._locks.take(), every_s
                 if mine is not None:
                     await self._try()
         finally:

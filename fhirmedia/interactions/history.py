@@ -38,7 +38,7 @@ def _count(parameters: list[tuple[str, str]]) -> int:
     count = DEFAULT_COUNT
     for name, value in parameters:
         if name == "_count":
-            if not value.isdecimal() or len(value) > 9:
+            if not (value.isascii() and value.isdecimal()) or len(value) > 9:
                 raise Failure(Category.INVALID, "_count must be a whole number.", code="value")
             count = min(max(int(value), 1), LARGEST_COUNT)
         elif name not in ("_cursor", "_format", "_pretty"):

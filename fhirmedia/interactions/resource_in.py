@@ -17,6 +17,7 @@ from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.model import check_model
 from fhirmedia.r4.references import is_conditional, iter_references
+from fhirmedia.r4.summary import SUBSETTED
 
 OCTETS = "application/octet-stream"
 
@@ -31,10 +32,22 @@ def resource_in(archive: Archive, content: bytes, *, kind: str) -> JsonObject:
         issues = [
             *check_identifiers(resource, environment=archive.settings.environment),
             *_conditional_references(resource, kind),
+            *_partial(resource, kind),
         ]
     if issues:
         raise Failure(Category.INVALID, issues=issues)
     return resource
+
+
+def _partial(resource: JsonObject, kind: str) -> list[Issue]:
+    """An issue if the resource is tagged as a part of itself: stored, it would take the place of the whole."""
+    meta = resource.get("meta")
+    tags = meta.get("tag") if isinstance(meta, dict) else None
+    for index, tag in enumerate(tags if isinstance(tags, list) else []):
+        if isinstance(tag, dict) and (tag.get("system"), tag.get("code")) == (SUBSETTED["system"], SUBSETTED["code"]):
+            text = "A resource tagged SUBSETTED is only a part and cannot be stored; read it whole first."
+            return [Issue("business-rule", text, f"{kind}.meta.tag[{index}]")]
+    return []
 
 
 def _conditional_references(resource: JsonObject, kind: str) -> list[Issue]:

@@ -14,6 +14,8 @@ from fhirmedia.r4.query_string import encode_query
 from fhirmedia.r4.summary import reduce_body
 
 CURSOR = "_cursor"
+NEXT_MAX = 15 * 1024
+"""Characters of a next link; it has to fit into the URL a client may send."""
 ALONGSIDE = frozenset({"_format", "_pretty"})
 """What may accompany a cursor."""
 
@@ -94,7 +96,11 @@ def _bundle(
             "now": now,
             "after": found.after,
         }
-        links.append(("next", f"{url}?{CURSOR}={archive.custodian.seal.seal(asker.caller, content)}"))
+        following = f"{url}?{CURSOR}={archive.custodian.seal.seal(asker.caller, content)}"
+        if len(following) > NEXT_MAX:
+            text = "The search is too long to be continued page by page; ask for fewer values at once."
+            raise Failure(Category.TOO_COSTLY, text)
+        links.append(("next", following))
     matches = [
         Match(
             f"{archive.base_url}/{record.key}",

@@ -11,7 +11,7 @@ from fhirmedia.r4.json_types import JsonObject
 Summary = Literal["false", "true", "text", "data", "count"]
 
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
-_SUBSETTED: JsonObject = {
+SUBSETTED: JsonObject = {
     "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
     "code": "SUBSETTED",
     "display": "subsetted",
@@ -49,5 +49,5 @@ def _tagged(resource: JsonObject) -> JsonObject:
     given = resource.get("meta")
     meta = dict(given) if isinstance(given, dict) else {}
     tags = meta.get("tag")
-    meta["tag"] = [*(tags if isinstance(tags, list) else []), _SUBSETTED]
+    meta["tag"] = [*(tags if isinstance(tags, list) else []), SUBSETTED]
     return {**resource, "meta": meta}

@@ -100,7 +100,7 @@ class FhirRoutes:
         require_no_parameters(request)
         require_json_answer(request)
         version = request.path_params["version"]
-        if not version.isdecimal() or len(version) > 10:
+        if not (version.isascii() and version.isdecimal()) or len(version) > 10:
             raise Failure(Category.NOT_FOUND, "There is no such version.")
         return record_response(request, await vread(self._archive, asker, key, int(version)))
 

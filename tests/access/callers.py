@@ -47,7 +47,7 @@ def claims_of(served: Served, scope: str, **changes: object) -> dict[str, object
 
 def bearer(served: Served, claims: Mapping[str, object], key: SigningKey | None = None) -> Headers:
     """These claims, signed by the demo's own key unless told otherwise."""
-    text: str = sign(dict(claims), key or ensure_demo_key(served.folder), DEMO_TYPE)  # type: ignore[arg-type]
+    text: str = sign(dict(claims), key or ensure_demo_key(served.folder), DEMO_TYPE)
     return {"Authorization": f"Bearer {text}"}
 
 

@@ -47,7 +47,7 @@ def test_every_type_and_interaction_is_declared() -> None:
 def test_what_is_public_is_a_list(served: Served) -> None:
     assert {path for (_, path), interaction in ROUTES.items() if interaction == "public"} == PUBLIC
     with pytest.raises(Exception, match="list of public"):
-        PublicRoute("/fhir/{type}", lambda _request: None, methods=["GET"])  # type: ignore[arg-type,return-value]
+        PublicRoute("/fhir/{type}", lambda _request: None, methods=["GET"])
     for method, path in flattened(served.app):
         if path not in PUBLIC:
             address = served.base.removesuffix("/fhir") + path.format(type="Media", id="x", version=1, compartment="P")
@@ -82,7 +82,7 @@ def test_what_is_no_route_is_nothing(served: Served) -> None:
 def test_a_route_is_open_to_anybody_only_by_its_class(served: Served, tmp_path: Path) -> None:
     app = served.app
     while not hasattr(app, "router"):
-        app = app._app  # type: ignore[union-attr]
+        app = app._app
     for route in app.router.routes:
         assert isinstance(route, TemplatedRoute)
         assert isinstance(route, PublicRoute) == (route.path in PUBLIC)

@@ -20,7 +20,7 @@ class Watched(sqlite3.Connection):
 
     asked: list[str]
 
-    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:  # type: ignore[override]
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
         if not any(word in statement for word in BACKGROUND):
             ASKED.append(statement)
         return super().execute(statement, *values)

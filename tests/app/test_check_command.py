@@ -114,6 +114,16 @@ def test_a_damaged_database_is_said_in_a_sentence(tmp_path: Path) -> None:
     assert gone.sentence.endswith("cannot be read; restore a backup into another folder.")
 
 
+def test_a_missing_table_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as served:
+        furnish(served)
+        port = port_of(served)
+    alter(tmp_path / "data", "DROP TABLE idx_quantity")
+    said = command("check", "--data", tmp_path / "data", "--port", port)
+    assert said.code == 1
+    assert "database  damage  idx_quantity  is a table that is missing" in said.out
+
+
 def test_a_folder_without_an_address_says_what_is_missing(tmp_path: Path) -> None:
     with serving(tmp_path / "data"):
         pass

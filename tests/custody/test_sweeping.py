@@ -287,7 +287,7 @@ async def test_one_process_sweeps_and_the_next_takes_over(tmp_path: Path) -> Non
         here.clock.forward(25)
         other = here.folder.take_sweeper()
         assert other is not None
-        task = asyncio.create_task(here.house.sweeper.run(every_s=0.02))
+        task = asyncio.create_task(here.house.sweeper.run(first_s=0.02, every_s=0.02))
         await asyncio.sleep(0.3)
         assert newest(here, "b") == (1, "create")
         other.close()
@@ -311,7 +311,7 @@ async def test_a_sweep_that_fails_is_tried_again(tmp_path: Path) -> None:
         here.clock.forward(25)
         incoming = here.folder.path / "tmp"
         incoming.rmdir()
-        task = asyncio.create_task(here.house.sweeper.run(every_s=0.02))
+        task = asyncio.create_task(here.house.sweeper.run(first_s=0.02, every_s=0.02))
         for _ in range(200):
             if newest(here, "b")[1] == "delete":
                 break
