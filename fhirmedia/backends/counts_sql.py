@@ -1,7 +1,6 @@
 """How much there is in a folder, counted in one snapshot beside whoever writes."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,11 +96,3 @@ class Counting:
 
     def _number(self, statement: str) -> int:
         return int(self._connection.execute(statement).fetchone()[0])
-
-
-def counted(path: Path) -> Counts:
-    """Everything at once."""
-    with closing(Counting(path)) as counting:
-        for _ in counting.stretches():
-            pass
-        return counting.counts()
