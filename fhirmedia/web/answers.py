@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from fhirmedia.core.clock import http_date
 from fhirmedia.core.records import Record
+from fhirmedia.custody.binaries import BINARY
 from fhirmedia.r4.codec import dump, indent
 from fhirmedia.r4.outcome import all_ok
 from fhirmedia.web.errors import FHIR_JSON
@@ -44,7 +45,9 @@ def written_response(request: Request, record: Record, *, base_url: str, created
     """What a create or update answers, as `Prefer` asks."""
     headers = _validators(record)
     if created:
-        headers["Location"] = f"{base_url}/{record.key}/_history/{record.version}"
+        # Versions of a Binary are not read by themselves, so its address names none.
+        version = "" if record.key.type == BINARY else f"/_history/{record.version}"
+        headers["Location"] = f"{base_url}/{record.key}{version}"
     status = 201 if created else 200
     match preference(request).returns:
         case "minimal":

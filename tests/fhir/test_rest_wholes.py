@@ -56,6 +56,8 @@ def test_a_claim_names_the_binary_and_no_version_of_it(served: Served) -> None:
         f"{served.base}/Binary", content=b"hej", headers={**headers, "Content-Type": "text/plain"}
     )
     identity = upload.json()["id"]
+    assert upload.headers["Location"] == f"{served.base}/Binary/{identity}"
+    assert served.http.get(upload.headers["Location"], headers=headers).content == b"hej"
     media: dict[str, Any] = {
         "resourceType": "Media",
         "id": "versioned",
