@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Import everything; 1 if anything was refused."""
     folder, settings = prepare_folder(arguments.data)
     files = dict(_manifest(arguments.files)) if arguments.files else {}
-    total = sum(1 for source in arguments.sources for line in source.open("rb") if line.strip())
+    total = sum(1 for _ in _lines(arguments.sources))
     refused: list[Outcome] = []
 
     async def bring_in() -> None:
@@ -80,11 +80,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _items(sources: list[Path], files: dict[str, ImportFile]) -> Iterator[ImportItem]:
+    for place, line in _lines(sources):
+        yield _item(line, place, files)
+
+
+def _lines(sources: list[Path]) -> Iterator[tuple[str, bytes]]:
+    """Every line that is not blank, with its place for messages."""
     for source in sources:
         with source.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _item(line.strip(), f"{source.name}, line {number}", files)
+                    yield f"{source.name}, line {number}", line.strip()
 
 
 def _item(line: bytes, place: str, files: dict[str, ImportFile]) -> ImportItem:
