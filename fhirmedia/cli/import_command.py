@@ -51,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Import everything; 1 if anything was refused."""
+    for source in [*arguments.sources, *([arguments.files] if arguments.files else [])]:
+        if not source.is_file():
+            raise Failure(Category.NOT_FOUND, f"{source} is not a file.")
     folder, settings = prepare_folder(arguments.data)
     files = dict(_manifest(arguments.files)) if arguments.files else {}
     total = sum(1 for _ in _lines(arguments.sources))

@@ -79,3 +79,11 @@ def test_a_manifest_that_names_no_file_is_refused(
     source = ndjson(tmp_path / "Patient.ndjson", PATIENT)
     assert main(["import", "--data", str(folder), source, "--files", manifest]) == 1
     assert "files.ndjson, line 1" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_named_before_anything_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", "--data", str(tmp_path / "data"), str(tmp_path / "absent.ndjson")]) == 1
+    assert "absent.ndjson is not a file" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
