@@ -150,6 +150,26 @@ def test_bytes_are_of_one_patient(living: House) -> None:
         living.put(importer(), media(id, id="bo-s", of="bo"))
 
 
+def test_a_corrected_patient_takes_the_bytes_along(living: House) -> None:
+    """The record's own older versions do not bind its bytes to the wrong patient; another record would."""
+    id = living.upload(importer(), BYTES)
+    living.put(importer(), media(id, of="bo"))
+    living.put(importer(), media(id, of="anna"))
+    assert living.download(anna(), id) == BYTES
+    with refused(Category.NOT_FOUND):
+        living.download(anna(patient="bo"), id)
+    with refused(Category.UNPROCESSABLE):
+        living.put(importer(), media(id, id="another", of="bo"))
+
+
+def test_a_claim_names_no_version(living: House) -> None:
+    id = living.upload(derm(), BYTES)
+    for version in (1, 99):
+        with refused(Category.UNPROCESSABLE) as said:
+            living.create(derm(), media(f"{id}/_history/{version}"))
+        assert said.text == UNCLAIMABLE
+
+
 def test_a_hidden_referrer_of_another_patient_says_no_more(living: House) -> None:
     """Readable through one record, bound to another patient by a second: the words are those of an unknown Binary."""
     id = living.upload(importer(), BYTES)
