@@ -25,7 +25,7 @@ UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
 MACHINE_PATH = re.compile(
     r"/(?:work/(?:main|shared|steering)|root|farm|Users|opt/wheels|tmp/bash_jobs)\b|/home/(?!nonroot)[a-z]"
 )
-REGISTRY = re.compile(r"\b(?:pypi\.org|pythonhosted\.org|registry\.npmjs\.org|repo1?\.maven\.org|proxy\.golang\.org)\b")
+REGISTRY = re.compile(r"\b(?:pypi|pythonhosted|registry\.npmjs|repo1?\.maven|proxy\.golang)[.]org\b")
 ESCAPE = re.compile(
     r"#\s*(?P<kind>noqa(?::\s*[A-Z]+[0-9]+(?:,\s*[A-Z]+[0-9]+)*)?"
     r"|type:\s*ignore(?:\[[\w\-, ]+\])?"
