@@ -42,14 +42,14 @@ async def upload(
 
 
 async def upload_resource(
-    archive: Archive, asker: Asker, content: bytes, *, key: Key | None, expected: int | None
+    archive: Archive, asker: Asker, sent: JsonObject, *, key: Key | None, expected: int | None
 ) -> Record:
-    """A Binary resource in FHIR JSON, its `data` decoded. Raises as `upload`."""
+    """A Binary resource, its `data` decoded. Raises as `upload`."""
     method: Literal["create", "update"] = "create" if key is None else "update"
     archive.registry.require(BINARY, method)
     async with archive.custodian.session(asker.caller, method, note=asker.note) as session:
         session.require(method, BINARY)
-        resource = resource_in(archive, content, kind=BINARY)
+        resource = resource_in(archive, sent, kind=BINARY)
         if key is not None:
             require_id(key, resource.get("id"))
         target = key or Key(BINARY, new_id())

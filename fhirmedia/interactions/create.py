@@ -5,9 +5,10 @@ from fhirmedia.core.records import Key, Record
 from fhirmedia.custody.proposal import Proposal
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.interactions.resource_in import lift, resource_in
+from fhirmedia.r4.json_types import JsonObject
 
 
-async def create(archive: Archive, asker: Asker, kind: str, content: bytes) -> Record:
+async def create(archive: Archive, asker: Asker, kind: str, sent: JsonObject) -> Record:
     """The new record, under an id of ours; a client's `id` is ignored.
 
     Raises Failure INVALID, UNPROCESSABLE, FORBIDDEN, TOO_LARGE, NOT_ALLOWED, and what storage raises.
@@ -15,6 +16,6 @@ async def create(archive: Archive, asker: Asker, kind: str, content: bytes) -> R
     archive.registry.require(kind, "create")
     async with archive.custodian.session(asker.caller, "create", note=asker.note) as session:
         session.require("create", kind)
-        resource = resource_in(archive, content, kind=kind)
+        resource = resource_in(archive, sent, kind=kind)
         await lift(archive, session, resource)
         return await session.write(Proposal(Key(kind, new_id()), "create", resource))

@@ -13,6 +13,7 @@ from fhirmedia.custody.session import RequestNote
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.interactions.content import upload
 from fhirmedia.interactions.update import update
+from fhirmedia.r4.json_in import parse_json
 
 AT_ONCE = 32
 """How many writes are under way together, so that they share commits."""
@@ -79,7 +80,7 @@ async def _import_one(archive: Archive, caller: Caller, item: ImportItem) -> Out
         for file in item.files:
             key = Key(BINARY, file.binary_id)
             await upload(archive, asker, file.chunks(), content_type=file.content_type, key=key, expected=None)
-        await update(archive, asker, item.key, item.content, expected=None)
+        await update(archive, asker, item.key, parse_json(item.content), expected=None)
     except Failure as failure:
         return Outcome(item.key, failure.issues)
     return Outcome(item.key)

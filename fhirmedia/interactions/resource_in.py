@@ -1,4 +1,4 @@
-"""A resource on its way in: parsed, checked, its inline content lifted out."""
+"""A resource on its way in: checked, its inline content lifted out."""
 
 import base64
 import binascii
@@ -13,7 +13,6 @@ from fhirmedia.media.sniff import HEAD_BYTES, agrees, is_content_type
 from fhirmedia.r4.attachments import find_attachments
 from fhirmedia.r4.checker import check
 from fhirmedia.r4.identifier_rules import check_identifiers
-from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.model import check_model
 from fhirmedia.r4.references import is_conditional, iter_references
@@ -22,9 +21,8 @@ from fhirmedia.r4.summary import SUBSETTED
 OCTETS = "application/octet-stream"
 
 
-def resource_in(archive: Archive, content: bytes, *, kind: str) -> JsonObject:
-    """The resource as sent, valid R4 of this type. Raises Failure INVALID with every issue found."""
-    resource = parse_json(content)
+def resource_in(archive: Archive, resource: JsonObject, *, kind: str) -> JsonObject:
+    """The resource as sent, seen to be valid R4 of this type. Raises Failure INVALID with every issue found."""
     issues: list[Issue] = check(resource, type=kind)
     if not issues:
         issues = check_model(resource, type=kind)

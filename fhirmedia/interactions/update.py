@@ -6,9 +6,10 @@ from fhirmedia.core.records import Key, Record
 from fhirmedia.custody.proposal import Proposal
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.interactions.resource_in import lift, resource_in
+from fhirmedia.r4.json_types import JsonObject
 
 
-async def update(archive: Archive, asker: Asker, key: Key, content: bytes, *, expected: int | None) -> Record:
+async def update(archive: Archive, asker: Asker, key: Key, sent: JsonObject, *, expected: int | None) -> Record:
     """The new version; version 1 where the Caller may choose ids and nothing was there.
 
     Raises Failure INVALID, UNPROCESSABLE, FORBIDDEN, NOT_ALLOWED, PRECONDITION, CONFLICT, TOO_LARGE.
@@ -16,7 +17,7 @@ async def update(archive: Archive, asker: Asker, key: Key, content: bytes, *, ex
     archive.registry.require(key.type, "update")
     async with archive.custodian.session(asker.caller, "update", note=asker.note) as session:
         session.require("update", key.type)
-        resource = resource_in(archive, content, kind=key.type)
+        resource = resource_in(archive, sent, kind=key.type)
         require_id(key, resource.get("id"))
         await lift(archive, session, resource)
         return await session.write(Proposal(key, "update", resource, expected=expected))

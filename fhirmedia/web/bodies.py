@@ -5,9 +5,18 @@ from collections.abc import AsyncIterator
 from starlette.requests import ClientDisconnect, Request
 
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.r4.json_in import parse_json
+from fhirmedia.r4.json_types import JsonObject
+from fhirmedia.web.headers import require_json_body
 
 RESOURCE_MAX_BYTES = 16 * 2**20
 FORM_MAX_BYTES = 256 * 2**10
+
+
+async def resource_body(request: Request, *, limit: int = RESOURCE_MAX_BYTES) -> JsonObject:
+    """The body as an object of FHIR JSON, unchecked. Raises UNSUPPORTED_MEDIA, TOO_LARGE, INVALID."""
+    require_json_body(request)
+    return parse_json(await whole_body(request, limit=limit))
 
 
 async def whole_body(request: Request, *, limit: int) -> bytes:

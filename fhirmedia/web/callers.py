@@ -1,6 +1,7 @@
 """From a request to the Caller its bearer token proves (RFC 6750, section 2.1 only), before anything else is done."""
 
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,15 @@ from fhirmedia.web.routing import Endpoint
 from fhirmedia.web.unauthenticated import UnauthenticatedCount
 
 AskedEndpoint = Callable[[Request, Asker], Awaitable[Response]]
+
+
+class AskedRoute(NamedTuple):
+    """A route for known callers: what a group of routes declares, and `Callers.known` opens."""
+
+    method: str
+    path: str
+    interaction: str
+    endpoint: AskedEndpoint
 
 
 def require_no_token(parameters: bytes) -> None:

@@ -1,5 +1,6 @@
 """Routes that answer Failures themselves and leave their template in the scope, so that logs never need the path."""
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import Request
@@ -15,12 +16,16 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 PUBLIC = frozenset({"/fhir/metadata", "/healthz", "/readyz", "/metrics"})
 """What is answered without a token: this and nothing else."""
 
+_ANY_SEGMENT, _NAME = "[^/]+", "[^/_$][^/]*"
+"""No parameter takes a segment that begins as FHIR's own words do (`_search`, `$validate`)."""
+
 
 class TemplatedRoute(Route):
     """A Starlette route of one endpoint, called without the layers Starlette puts around a plain function."""
 
     def __init__(self, path: str, endpoint: Endpoint, *, methods: list[str]) -> None:
         super().__init__(path, endpoint, methods=methods)
+        self.path_regex = re.compile(self.path_regex.pattern.replace(_ANY_SEGMENT, _NAME))
         self.app = _direct(endpoint)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

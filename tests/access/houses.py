@@ -30,6 +30,7 @@ from fhirmedia.interactions.history import history
 from fhirmedia.interactions.read import read, vread
 from fhirmedia.interactions.search import Where, search
 from fhirmedia.interactions.update import update
+from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.query_string import decode_query
 from fhirmedia.r4.registry import Registry, load_registry
 from tests.access.records import TEXT, Resource, places
@@ -115,13 +116,13 @@ class House:
         return found
 
     def create(self, caller: Caller, resource: Resource) -> Resource:
-        kind = resource["resourceType"]
-        return _body(self.run(create(self.archive, self.asker(caller), kind, json.dumps(resource).encode())))
+        kind, content = resource["resourceType"], json.dumps(resource).encode()
+        return _body(self.run(create(self.archive, self.asker(caller), kind, parse_json(content))))
 
     def put(self, caller: Caller, resource: Resource, *, expected: int | None = None) -> Resource:
         key, content = Key(resource["resourceType"], resource["id"]), json.dumps(resource).encode()
         asker = self.asker(caller, about=str(key))
-        return _body(self.run(update(self.archive, asker, key, content, expected=expected)))
+        return _body(self.run(update(self.archive, asker, key, parse_json(content), expected=expected)))
 
     def delete(self, caller: Caller, key: str, *, expected: int | None = None) -> int:
         asker = self.asker(caller, about=key)

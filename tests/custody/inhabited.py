@@ -22,6 +22,7 @@ from fhirmedia.interactions.content import upload
 from fhirmedia.interactions.delete import delete
 from fhirmedia.interactions.update import update
 from fhirmedia.r4.codec import dump
+from fhirmedia.r4.json_in import parse_json
 
 BASE = "https://archive.example/fhir"
 ZONE = "Europe/Stockholm"
@@ -54,7 +55,7 @@ class Inhabited:
     async def put(self, resource: dict[str, Any]) -> Record:
         """Write a resource under its own id."""
         key = Key(resource["resourceType"], resource["id"])
-        return await update(self.house.archive, self._asker(), key, dump(resource), expected=None)
+        return await update(self.house.archive, self._asker(), key, parse_json(dump(resource)), expected=None)
 
     async def upload(self, content: bytes, binary_id: str) -> Record:
         """Store bytes as a Binary."""

@@ -1,7 +1,6 @@
 """Power is lost at chosen moments of a traced life, and what survived is opened again."""
 
 import asyncio
-import json
 import random
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from fhirmedia.interactions.archive import Asker
 from fhirmedia.interactions.content import upload
 from fhirmedia.interactions.search import Where, search
 from fhirmedia.interactions.update import update
+from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.registry import load_registry
 from tests.faults.building import shimmed
 from tests.faults.disk_model import Disk, Loss, Step, fingerprint, materialise, read_trace
@@ -130,8 +130,8 @@ async def _resume(folder: Folder) -> None:
     asker = Asker(import_caller(check_references=False), RequestNote("after"))
     key = Key("Patient", "after")
     try:
-        content = json.dumps({"resourceType": key.type, "id": key.id}).encode()
-        assert (await update(house.archive, asker, key, content, expected=None)).version == 1
+        patient: JsonObject = {"resourceType": key.type, "id": key.id}
+        assert (await update(house.archive, asker, key, patient, expected=None)).version == 1
         await upload(house.archive, asker, _chunk(), content_type="image/jpeg", key=None, expected=None)
         for kind in ("Media", "AuditEvent"):
             await search(house.archive, asker, Where(kind), [("patient", "anna")], lenient=False)

@@ -1,0 +1,63 @@
+"""Routes of search on a type, in a compartment, on the system; by address or by form (FHIR R4, http 3.1.0.10)."""
+
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.interactions.archive import Archive, Asker
+from fhirmedia.interactions.search import Where, search
+from fhirmedia.r4.query_string import decode_query
+from fhirmedia.web.answers import json_response
+from fhirmedia.web.asked import query_of, type_of
+from fhirmedia.web.bodies import FORM_MAX_BYTES, whole_body
+from fhirmedia.web.callers import AskedRoute, require_no_token
+from fhirmedia.web.headers import preference, require_json_answer
+
+FORM = "application/x-www-form-urlencoded"
+IN_COMPARTMENT = "/fhir/{compartment}/{id}/{type}"
+
+
+class SearchRoutes:
+    """Endpoints over one Archive."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def routes(self) -> list[AskedRoute]:
+        """In the order of how often they are asked."""
+        return [
+            AskedRoute("GET", "/fhir/{type}", "search-type", self.search_type),
+            AskedRoute("GET", "/fhir", "search-system", self.search_system),
+            AskedRoute("GET", "/fhir/", "search-system", self.search_system),
+            AskedRoute("GET", IN_COMPARTMENT, "search-type", self.search_compartment),
+            AskedRoute("POST", "/fhir/{type}/_search", "search-type", self.search_type),
+            AskedRoute("POST", "/fhir/_search", "search-system", self.search_system),
+            AskedRoute("POST", IN_COMPARTMENT + "/_search", "search-type", self.search_compartment),
+        ]
+
+    async def search_system(self, request: Request, asker: Asker) -> Response:
+        return await self._search(request, asker, Where())
+
+    async def search_type(self, request: Request, asker: Asker) -> Response:
+        return await self._search(request, asker, Where(type_of(request)))
+
+    async def search_compartment(self, request: Request, asker: Asker) -> Response:
+        parameters = request.path_params
+        kind = None if parameters["type"] == "*" else type_of(request)
+        return await self._search(request, asker, Where(kind, (parameters["compartment"], parameters["id"])))
+
+    async def _search(self, request: Request, asker: Asker, where: Where) -> Response:
+        require_json_answer(request)
+        parameters = query_of(request)
+        if request.method == "POST":
+            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+                raise Failure(Category.UNSUPPORTED_MEDIA, f"A search is posted as {FORM}.")
+            form = await whole_body(request, limit=FORM_MAX_BYTES)
+            require_no_token(form)
+            parameters += decode_query(form)
+            raw = b"&".join(part for part in (asker.note.raw_query, form) if part)
+            asker = replace(asker, note=replace(asker.note, raw_query=raw))
+        lenient = preference(request).lenient
+        return json_response(request, await search(self._archive, asker, where, parameters, lenient=lenient))
