@@ -1,7 +1,9 @@
 """A second opinion on a checked resource from fhir.resources, whose only home this is.
 
 fhir.resources has no models of R4; those of R4B come closest. The checker knows R4 and decides; where R4B forbids what
-R4 permits, `profiles/r4/model-exceptions.json` says so with the reason. Models are imported when first needed.
+R4 permits, `profiles/r4/model-exceptions.json` says so with the reason. There too stand the types whose model demands
+nothing that the element tables do not demand; a test shows it, element by element. They need no second opinion, which
+would cost more than all else about a write. Models are imported when first needed.
 """
 
 import json
@@ -21,13 +23,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Exceptions:
-    """`types` without a model of R4, and errors of the model that are none: kind, element's name, only extended."""
+    """`types` without a model of R4, types `covered` by the checker, and errors of the model that are none.
+
+    The latter are kind, element's name, only extended.
+    """
 
     types: frozenset[str]
+    covered: frozenset[str]
     errors: tuple[tuple[str, re.Pattern[str], bool], ...]
 
 
 _RULES = {"missing": "is required", "extra_forbidden": "is not an element of its type"}
+
+
+def covered_types() -> frozenset[str]:
+    """The types whose model refuses nothing that the checker lets through."""
+    return _exceptions().covered
+
+
+def needs_model(resource: JsonObject, *, type: str) -> bool:
+    """Whether the model could refuse a resource that `checker.check` found sound: it or what it contains decides."""
+    known = _exceptions()
+    if type not in known.covered:
+        return type not in known.types
+    contained = resource.get("contained")
+    return isinstance(contained, list) and not all(
+        isinstance(one, dict) and one.get("resourceType") in known.covered | known.types for one in contained
+    )
 
 
 def check_model(resource: JsonObject, *, type: str) -> list[Issue]:
@@ -52,6 +74,7 @@ def _exceptions() -> _Exceptions:
     facts: dict[str, Any] = json.loads(profiles().joinpath("r4", "model-exceptions.json").read_text("utf-8"))
     return _Exceptions(
         types=frozenset(row["type"] for row in facts["types"]),
+        covered=frozenset(facts["covered"]),
         errors=tuple((row["error"], re.compile(row["name"]), row["onlyExtended"]) for row in facts["errors"]),
     )
 

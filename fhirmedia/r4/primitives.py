@@ -164,7 +164,7 @@ TESTS: Mapping[str, Test] = {
     "markdown": _string,
     "xhtml": _text,
     "code": _matching(
-        r"[^\s\x00-\x1f\ud800-\udfff\ufffe\uffff]+(?: [^\s\x00-\x1f\ud800-\udfff\ufffe\uffff]+)*",
+        r"(?u:[^\s\x00-\x1f\ud800-\udfff\ufffe\uffff]+(?: [^\s\x00-\x1f\ud800-\udfff\ufffe\uffff]+)*)",
         "must be a code: no white space but single spaces inside",
     ),
     "id": _matching(r"[A-Za-z0-9\-.]{1,64}", "must be an id: 1 to 64 of letters, digits, '-' and '.'"),

@@ -68,6 +68,7 @@ ROWS = [
     *rows(
         "DocumentReference",
         ("code with two blanks", within("content", 0, "format", code="a  b"), "value", "content[0].format.code"),
+        ("code with a hard space", within("content", 0, "format", code="a\u00a0b"), "value", "content[0].format.code"),
         ("code with a blank at its end", within("content", 0, "format", code="a "), "value", "content[0].format.code"),
     ),
 ]
