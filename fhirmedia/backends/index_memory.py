@@ -1,14 +1,14 @@
 """The search engine that only asks the reference evaluator: the oracle the other engines are compared with."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cmp_to_key, partial
 
 from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.core.records import Facts, Key
-from fhirmedia.ports.index import Hits, Page, Position
+from fhirmedia.ports.index import Hits, Page, Pointer, Position
 from fhirmedia.r4.evaluator import Indexed, compare, matches, sort_tuple
 from fhirmedia.r4.query import SortKey
-from fhirmedia.r4.values import IndexEntries
+from fhirmedia.r4.values import IndexEntries, ReferenceValue
 
 
 class MemoryIndex:
@@ -50,6 +50,18 @@ class MemoryIndex:
             next=shown[-1] if shown and len(rest) > len(shown) else None,
             total=_total(len(found), page),
         )
+
+    async def pointers(self, keys: Sequence[Key], *, parameters: Collection[str]) -> Sequence[Pointer]:
+        """The local records these resources refer to."""
+        values = (
+            value
+            for key in keys
+            if (row := self._rows.get(key)) is not None
+            for parameter in parameters
+            for value in row.entries.values.get(parameter, ())
+        )
+        found = (value for value in values if isinstance(value, ReferenceValue) and value.key is not None)
+        return list(dict.fromkeys(Pointer(value.key, value.version or 0) for value in found if value.key is not None))
 
 
 def _total(count: int, page: Page) -> int | None:

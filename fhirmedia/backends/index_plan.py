@@ -58,6 +58,11 @@ class Planner:
         """The candidates, where ids or Patients bound the answer; finding them asks the database for nothing much."""
         return by_key(query, self._compiler, self._snapshot) or by_patient(query, self._dialect)
 
+    def is_bounded(self, query: Query, *, limit: int) -> bool:
+        """Whether ids or Patients bound the answer to so many candidates."""
+        few = self.few(query)
+        return few is not None and self._snapshot.count(few.first(limit + 1)) <= limit
+
     def plan(self, query: Query, page: Page) -> Plan:
         """Raises Failure NOT_IMPLEMENTED for what this engine cannot answer."""
         few = self.few(query)

@@ -1,9 +1,10 @@
 """SearchIndex on SQLite: plans and runs each search on one of a few read-only connections, within a budget of time."""
 
 import asyncio
+import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import TypeVar
 
 from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.backends.index_candidates import is_light
+from fhirmedia.backends.index_chains import Chains
 from fhirmedia.backends.index_dialect import SQLITE, Sql, sql
 from fhirmedia.backends.index_plan import VISITED_FOR_TOTAL, Plan, Planner
-from fhirmedia.backends.index_terms import SYSTEM, KnownTerms
+from fhirmedia.backends.index_terms import SYSTEM, UNKNOWN, KnownTerms
 from fhirmedia.backends.sqlite import failure_of, open_reader
 from fhirmedia.core.errors import Category, Failure
-from fhirmedia.core.records import Key
-from fhirmedia.ports.index import Hits, Page, Position, SortValue
+from fhirmedia.core.records import Key, parse_key
+from fhirmedia.ports.index import Hits, Page, Pointer, Position, SortValue
 from fhirmedia.r4.query import Query
 
 T = TypeVar("T")
@@ -34,6 +36,11 @@ _TYPES = (
     "WITH RECURSIVE each(type) AS (SELECT min(type) FROM res_row UNION ALL"
     " SELECT (SELECT min(r.type) FROM res_row r WHERE r.type > each.type) FROM each WHERE each.type IS NOT NULL)"
     " SELECT type FROM each WHERE type IS NOT NULL"
+)
+_POINTERS = (
+    "SELECT DISTINCT t.target, t.version FROM json_each(?) AS asked CROSS JOIN res_row r CROSS JOIN idx_reference t"
+    " WHERE r.type = json_extract(asked.value, '$[0]') AND r.id = json_extract(asked.value, '$[1]')"
+    " AND t.rid = r.rid AND t.version >= 0 AND t.param IN ({})"
 )
 _SIZE = "SELECT coalesce(max(rid), 0) >> 8 FROM res_row"
 
@@ -61,6 +68,13 @@ class SqlSearchIndex:
         if hits is not None:
             return hits
         return await self._run(lambda connection: self._search(connection, query.query, page))
+
+    async def pointers(self, keys: Sequence[Key], *, parameters: Collection[str]) -> Sequence[Pointer]:
+        """What these resources refer to. Raises Failure UNAVAILABLE, TOO_COSTLY."""
+        if len(keys) > _SMALL:
+            return await self._run(lambda connection: _pointers(connection, self._terms, keys, parameters))
+        with _translated(), _one_state(self._inline):
+            return _pointers(self._inline, self._terms, keys, parameters)
 
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
         """The shape of the plan, its statements and SQLite's own account of them; no values."""
@@ -103,10 +117,11 @@ class SqlSearchIndex:
             return _answer(self._inline, planner.driven(few, query, page), page)
 
     def _search(self, connection: sqlite3.Connection, query: Query, page: Page) -> Hits:
-        return _answer(connection, Planner(SQLITE, _Snapshot(connection, self._terms)).plan(query, page), page)
+        return hits_of(connection, self._terms, query, page)
 
     def _explain(self, connection: sqlite3.Connection, query: Query, page: Page) -> str:
-        plan = Planner(SQLITE, _Snapshot(connection, self._terms)).plan(query, page)
+        planner = Planner(SQLITE, _Snapshot(connection, self._terms))
+        plan = planner.plan(_chains(connection, self._terms, planner).resolved(query), page)
         statements = [segment.statement for segment in plan.segments]
         if page.total != "none":
             statements.append(_count_of(plan))
@@ -116,6 +131,47 @@ class SqlSearchIndex:
             steps = connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.values)
             lines.extend(f"  {step[3]}" for step in steps)
         return "\n".join(lines)
+
+
+def hits_of(connection: sqlite3.Connection, terms: KnownTerms, query: Query, page: Page) -> Hits:
+    """The answer as the connection sees the index at this moment; the query is already narrowed."""
+    planner = Planner(SQLITE, _Snapshot(connection, terms))
+    query = _chains(connection, terms, planner).resolved(query)
+    return _answer(connection, planner.plan(query, page), page)
+
+
+def _chains(connection: sqlite3.Connection, terms: KnownTerms, planner: Planner) -> Chains:
+    return Chains(
+        planner,
+        lambda query, page: _answer(connection, planner.plan(query, page), page),
+        lambda keys, parameter: _pointers(connection, terms, keys, (parameter,)),
+    )
+
+
+def _pointers(
+    connection: sqlite3.Connection, terms: KnownTerms, keys: Sequence[Key], parameters: Collection[str]
+) -> list[Pointer]:
+    known = (terms.number(connection, parameter, kind="reference") for parameter in parameters)
+    numbers = [number for number in known if number != UNKNOWN]
+    if not numbers or not keys:
+        return []
+    rows = connection.execute(_POINTERS.format(", ".join("?" * len(numbers))), (json.dumps(keys), *numbers))
+    return [Pointer(parse_key(target), version) for target, version in rows]
+
+
+def search_within(connection: sqlite3.Connection, query: NarrowedQuery, *, page: Page, budget_s: float) -> Hits:
+    """A search inside the transaction that is under way on this connection: it sees what that has written.
+
+    Raises Failure TOO_COSTLY after `budget_s` seconds; the transaction stays as it was. Terms are looked up anew each
+    time: a number given in this transaction is nobody's if that is undone.
+    """
+    connection.set_progress_handler(_Budget(budget_s).exceeded, _STEPS)
+    try:
+        with _translated():
+            planner = Planner(SQLITE, _Snapshot(connection, KnownTerms()))
+            return _answer(connection, planner.plan(query.query, page), page)
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 class _Budget:

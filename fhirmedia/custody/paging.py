@@ -32,11 +32,15 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Records of a page in order, the total if it was counted, and the bookmark of its end (None: nothing follows)."""
+    """Records of a page in order, the total if it was counted, and the bookmark of its end (None: nothing follows).
+
+    `included` are records that go along with them.
+    """
 
     records: Sequence[Record]
     total: int | None
     after: Bookmark | None
+    included: Sequence[Record] = ()
 
 
 def bookmark(position: Position | None) -> Bookmark | None:

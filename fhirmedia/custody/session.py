@@ -3,21 +3,23 @@
 import hashlib
 import os
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fhirmedia.access.caller import Caller
-from fhirmedia.access.grant import Action, Grant
+from fhirmedia.access.grant import Action, Grant, NarrowedQuery
 from fhirmedia.core.clock import Clock
 from fhirmedia.core.disclosure import Depth, Disclosure, Outcome, Touch
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, Record
 from fhirmedia.custody.content import ContentTicket
+from fhirmedia.custody.including import Including
 from fhirmedia.custody.intake import Intake
 from fhirmedia.custody.paging import Found, Walk, bookmark
 from fhirmedia.custody.proposal import Proposal
 from fhirmedia.ports.records import Content, RecordTransaction
 from fhirmedia.r4.query import Query
+from fhirmedia.r4.query_includes import Include
 
 if TYPE_CHECKING:
     from fhirmedia.custody.custodian import Stores
@@ -102,9 +104,29 @@ class Session:
             self._touch(record, "opened")
         return Found(page, len(admitted), [page[-1].version] if len(below) > len(page) > 0 else None)
 
-    async def search(self, query: Query, *, types: Sequence[str], walk: Walk) -> Found:
-        """Records of one page, and where it ended. Raises Failure FORBIDDEN, TOO_COSTLY."""
+    async def search(
+        self, query: Query, *, types: Sequence[str], walk: Walk, includes: Sequence[Include] = ()
+    ) -> Found:
+        """Records of one page with what goes along, and where it ended; fewer matches rather than cut includes.
+
+        Raises Failure FORBIDDEN, TOO_COSTLY.
+        """
         narrowed = self._grant.narrow(query, types=types)
+        found = await self._page(narrowed, types, walk)
+        total, count = found.total, len(found.records)
+        while (included := await self._including().along_with(found.records, includes)) is None:
+            if count < 2:
+                raise Failure(Category.TOO_COSTLY, "One match alone has too much to include.")
+            count //= 2
+            found = await self._page(narrowed, types, replace(walk, count=count, total="none"))
+        for record in (*found.records, *included):
+            self._touch(record, "listed")
+        return Found(found.records, total, found.after, included)
+
+    def _including(self) -> Including:
+        return Including(self._stores.records, self._stores.index, self._grant)
+
+    async def _page(self, narrowed: NarrowedQuery, types: Sequence[str], walk: Walk) -> Found:
         view = self._stores.views.get(types[0]) if len(types) == 1 else None
         hits = await (view or self._stores.index).search(narrowed, page=walk.page())
         found = await (view or self._stores.records).read(hits.keys)
@@ -112,8 +134,6 @@ class Session:
         records = [record for record in live if self._grant.admits("read", record.key, record.facts)]
         if len(records) < len(live):
             self._stores.mismatched(len(live) - len(records))
-        for record in records:
-            self._touch(record, "listed")
         return Found(records, hits.total, bookmark(hits.next))
 
     async def write(self, proposal: Proposal) -> Record:

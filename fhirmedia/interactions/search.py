@@ -46,7 +46,7 @@ async def search(archive: Archive, asker: Asker, where: Where, parameters: Param
     interaction = "search-type" if where.path else "search-system"
     async with archive.custodian.session(asker.caller, interaction, note=asker.note) as session:
         walk = Walk(_count(parsed), parsed.sort, after, _total(parsed, first=after is None))
-        found = await session.search(parsed.query, types=parsed.types, walk=walk)
+        found = await session.search(parsed.query, types=parsed.types, walk=walk, includes=parsed.includes)
     return _bundle(archive, asker, where, parsed, found=found, now=now)
 
 
@@ -107,6 +107,14 @@ def _bundle(
             reduce_body(record.body or b"{}", summary=parsed.summary, elements=parsed.elements),
         )
         for record in found.records
+    ]
+    matches += [
+        Match(
+            f"{archive.base_url}/{record.key}",
+            reduce_body(record.body or b"{}", summary=parsed.summary, elements=()),
+            "include",
+        )
+        for record in found.included
     ]
     ignored = [
         Issue("not-supported", f"The parameter '{name}' was ignored.", severity="warning") for name in parsed.ignored

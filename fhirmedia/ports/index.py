@@ -1,5 +1,6 @@
 """What a search engine must answer; it only ever sees narrowed queries."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -42,8 +43,22 @@ class Hits:
     total: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A local record that something refers to; `version` 0 where the reference names none."""
+
+    key: Key
+    version: int
+
+
 class SearchIndex(Protocol):
     """One engine."""
 
     async def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
         """Keys of current records that the query selects. Raises Failure TOO_COSTLY beyond the search budget."""
+
+    async def pointers(self, keys: Sequence[Key], *, parameters: Collection[str]) -> Sequence[Pointer]:
+        """What the current resources of these Keys refer to through the reference parameters, each once, in no order.
+
+        It is said of any Keys: only Keys of records that the Caller may read are to be asked about.
+        """

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from fhirmedia.core.clock import instant
 from fhirmedia.core.ids import new_id
@@ -11,13 +12,16 @@ from fhirmedia.r4.json_types import JsonObject
 
 _STATUS = {"create": "201 Created", "update": "200 OK", "delete": "204 No Content"}
 
+_MODE = {mode: b',"search":{"mode":"%s"}}' % mode.encode() for mode in ("match", "include")}
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One match: the absolute URL of the resource, and its JSON."""
+    """One entry of a searchset: the absolute URL of the resource, its JSON, and why it is there."""
 
     url: str
     body: bytes
+    mode: Literal["match", "include"] = "match"
 
 
 def searchset(
@@ -30,7 +34,7 @@ def searchset(
 ) -> bytes:
     """A searchset; `outcome` becomes a last entry of search mode `outcome`."""
     entries = [
-        b'{"fullUrl":' + dump(match.url) + b',"resource":' + match.body + b',"search":{"mode":"match"}}'
+        b'{"fullUrl":' + dump(match.url) + b',"resource":' + match.body + _MODE[match.mode]
         for match in matches
     ]
     if outcome is not None:

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.ids import FHIR_ID
 from fhirmedia.r4.query import All, InCompartment, Match, OfType, Query, ReferenceTest, SortKey
-from fhirmedia.r4.query_asked import Asked, SearchContext, asked_parameter
-from fhirmedia.r4.query_modifiers import condition
+from fhirmedia.r4.query_asked import SearchContext
+from fhirmedia.r4.query_chains import HAS, named_condition
+from fhirmedia.r4.query_includes import INCLUDE, MAX_INCLUDES, REVINCLUDE, Include, read_include
 from fhirmedia.r4.query_results import (
     MAX_COUNT,
     RESULT_PARAMETERS,
     ResultParameters,
     Summary,
     Total,
-    common_parameter,
     harmless,
     read_results,
 )
@@ -32,8 +32,7 @@ COMPARTMENT_TYPE = "Patient"  # type-name: the compartment that decides access
 
 _FORMAT = frozenset(("_format", "_pretty"))
 _UNSUPPORTED = frozenset((
-    "_contained", "_containedType", "_content", "_cursor", "_filter", "_has", "_include", "_list", "_query",
-    "_revinclude", "_score", "_text",
+    "_contained", "_containedType", "_content", "_cursor", "_filter", "_list", "_query", "_score", "_text",
 ))  # fmt: skip
 """Parameters that R4 or this server knows but that no search takes here; `_contained` only says `false`."""
 
@@ -44,7 +43,8 @@ class ParsedSearch:
 
     `types` in the order asked for; `query` is All of an OfType and the conditions; `count` is 0 where the total alone
     is asked for; `elements` are root names; `applied` are the pairs that were applied, for the self link; `ignored`
-    the names of what was forgiven; `patient_scoped` says that the search is bound to one patient.
+    the names of what was forgiven; `patient_scoped` says that the search is bound to one patient; `includes` is what
+    goes along with the matches.
     """
 
     types: tuple[str, ...]
@@ -57,6 +57,7 @@ class ParsedSearch:
     applied: tuple[tuple[str, str], ...]
     ignored: tuple[str, ...]
     patient_scoped: bool
+    includes: tuple[Include, ...] = ()
 
 
 def parse_search(
@@ -86,13 +87,14 @@ class _Reading:
 
     def __init__(self, context: SearchContext, types: tuple[str, ...], *, lenient: bool) -> None:
         self._context, self._types, self._lenient = context, types, lenient
-        self._asked: list[tuple[Asked, str | None, Query]] = []
+        self._asked: list[tuple[str, str | None, Query]] = []
+        self._includes: list[tuple[Include, ...]] = []
         self._results: dict[str, str] = {}
         self._applied: list[tuple[str, str]] = []
         self._ignored: list[str] = []
 
     def read(self, name: str, value: str) -> None:
-        code, colon, modifier = name.partition(":")
+        code = name.partition(":")[0]
         if name in _FORMAT or name == "_type":
             self._applied.append((name, value))
         elif name in harmless().parameters:
@@ -105,8 +107,10 @@ class _Reading:
             self._read_result(name, value)
         elif code in RESULT_PARAMETERS:
             raise _invalid(f"parameter '{code}' takes no modifier", code)
+        elif code in (INCLUDE, REVINCLUDE):
+            self._read_include(name, value)
         else:
-            self._read_condition(code, modifier if colon else None, value)
+            self._read_condition(name, value)
 
     def _read_unsupported(self, name: str, value: str) -> None:
         if (name, value) != ("_contained", "false"):
@@ -125,25 +129,22 @@ class _Reading:
         if value:
             self._applied.append((name, value))
 
-    def _read_condition(self, code: str, modifier: str | None, value: str) -> None:
-        definitions = common_parameter(self._context.registry, code, types=self._types)
-        if not definitions:
-            self._read_unknown(code, modifier)
-            return
-        if modifier is not None and "." in modifier:
-            raise _invalid(f"parameter '{code}' does not support chaining", code)
-        asked = asked_parameter(definitions)
-        found = condition(asked, modifier, text=value, context=self._context)
-        self._asked.append((asked, modifier, found))
-        self._applied.append((code if modifier is None else f"{code}:{modifier}", value))
+    def _read_include(self, name: str, value: str) -> None:
+        if len(self._includes) == MAX_INCLUDES:
+            raise Failure(Category.TOO_COSTLY, f"a search takes at most {MAX_INCLUDES} includes")
+        self._includes.append(read_include(name, value, types=self._types, context=self._context))
+        self._applied.append((name, value))
 
-    def _read_unknown(self, code: str, modifier: str | None) -> None:
-        head, dot, _ = code.partition(".")
-        if dot and common_parameter(self._context.registry, head, types=self._types):
-            raise _invalid(f"parameter '{head}' does not support chaining", head)
-        names = ", ".join(self._types)
-        name = code if modifier is None else f"{code}:{modifier}"
-        self._forgive(name, f"parameter {speakable(code)} is unknown on {names}", code="not-supported")
+    def _read_condition(self, name: str, value: str) -> None:
+        found = named_condition(name, value, types=self._types, context=self._context)
+        code, colon, modifier = name.partition(":")
+        if found is None:
+            names = ", ".join(self._types)
+            said = speakable(name if code == HAS or "." in name else code)
+            self._forgive(name, f"parameter {said} is unknown on {names}", code="not-supported")
+            return
+        self._asked.append((code, modifier if colon else None, found))
+        self._applied.append((name, value))
 
     def _forgive(self, name: str, text: str, *, code: str) -> None:
         if not self._lenient:
@@ -168,16 +169,22 @@ class _Reading:
             applied=tuple(self._applied),
             ignored=tuple(dict.fromkeys(self._ignored)),
             patient_scoped=compartment is not None or any(map(_binds_one_patient, conditions)),
+            includes=self._included(shape.summary),
         )
+
+    def _included(self, summary: Summary) -> tuple[Include, ...]:
+        if self._includes and summary == "text":
+            raise _invalid("parameter '_summary': 'text' cannot be combined with includes", "_summary")
+        return tuple(dict.fromkeys(include for several in self._includes for include in several))
 
     def _refuse_costly_contains(self, *, bounded: bool) -> None:
         """No index serves `:contains`: something else has to bound it, or the types have to be small ones."""
-        contains = [asked for asked, modifier, _ in self._asked if modifier == "contains"]
+        contains = [code for code, modifier, _ in self._asked if modifier == "contains"]
         selective = any(modifier not in ("contains", "not", "missing") for _, modifier, _ in self._asked)
         small = all(self._context.registry.types[type].directory for type in self._types)
         if contains and not (bounded or selective or small):
-            text = f"parameter '{contains[0].code}': ':contains' needs another condition beside it"
-            raise Failure(Category.TOO_COSTLY, text, expression=f"http.{contains[0].code}")
+            text = f"parameter '{contains[0]}': ':contains' needs another condition beside it"
+            raise Failure(Category.TOO_COSTLY, text, expression=f"http.{contains[0]}")
 
 
 def _listed_types(

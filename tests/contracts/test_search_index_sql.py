@@ -12,7 +12,7 @@ from sqlalchemy.pool import StaticPool
 from sqlmodel import SQLModel
 
 from fhirmedia.access.grant import ACTIONS, Grant, NarrowedQuery, Rule
-from fhirmedia.backends import index_tables
+from fhirmedia.backends import index_chains, index_tables
 from fhirmedia.backends.index_rows import IndexWriter, is_complete, rebuild
 from fhirmedia.backends.index_sql import SqlSearchIndex
 from fhirmedia.backends.migrations import make_schema
@@ -35,10 +35,11 @@ from fhirmedia.r4.query import (
     Query,
     ReferenceTest,
     SortKey,
+    StringTest,
     Text,
     TokenTest,
 )
-from fhirmedia.r4.values import DateValue, IndexEntries, ReferenceValue, SearchValue, TokenValue
+from fhirmedia.r4.values import DateValue, IndexEntries, ReferenceValue, SearchValue, StringValue, TokenValue
 from tests.laws.archives import Archive
 
 TYPES = frozenset({"Media", "Patient", "Task"})
@@ -243,15 +244,44 @@ def test_what_it_cannot_answer_is_refused(path: Path) -> None:
 
 
 def test_a_search_beyond_its_budget_is_stopped(path: Path, connection: sqlite3.Connection) -> None:
-    patient = ReferenceValue(Key("Patient", "p"))
-    written(IndexWriter(), connection, *(media(number, subject=(patient,)) for number in range(800)))
-    everyone = Has("subject", All((OfType(frozenset({"Media"})), Not(status("a", "s")))))
-    costly = Not(Chain("subject", All((OfType(frozenset({"Patient"})), everyone))))
+    written(IndexWriter(), connection, *(media(number, when=(DateValue(number, number + 1),)) for number in range(800)))
+    costly = Not(Match("when", tuple(DateTest("sa", number, number) for number in range(2000, 2900))))
     page = Page(0, total="accurate")
     with pytest.raises(Failure) as caught:
         search(path, costly, page, budget_s=0.0)
     assert caught.value.category is Category.TOO_COSTLY
     assert search(path, costly, Page(2)) == ["m00000", "m00001"]
+
+
+def test_an_inner_query_is_answered_first_and_bounded(
+    path: Path, connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of(number: int) -> tuple[ReferenceValue, ...]:
+        return (ReferenceValue(Key("Patient", f"p{number % 7}")),)
+
+    people = [
+        IndexEntries(Key("Patient", f"p{number}"), {"name": (StringValue(name, name),)}, (f"p{number}",))
+        for number, name in enumerate(("berg", "bergman", "berg", "lind", "lind", "lind", "lind"))
+    ]
+    written(IndexWriter(), connection, *people, *(media(number, subject=of(number)) for number in range(70)))
+    named = Match("name", (StringTest("starts", "berg"),))
+    bergs = All((OfType(frozenset({"Patient"})), named))
+    pictures = OfType(frozenset({"Media"}))
+    chained = All((pictures, Chain("subject", bergs)))
+    pictured = All(
+        (OfType(frozenset({"Patient"})), Has("subject", All((pictures, Match("_id", (TokenTest("m00004"),))))))
+    )
+    assert search(path, chained, Page(4)) == ["m00000", "m00001", "m00002", "m00007"]
+    assert search(path, All((pictures, Not(Chain("subject", bergs)))), Page(2)) == ["m00003", "m00004"]
+    assert search(path, pictured, Page(4)) == ["p4"]
+    assert search(
+        path, All((pictures, Chain("subject", All((OfType(frozenset({"Patient"})), Not(named)))))), Page(2)
+    ) == ["m00003", "m00004"]
+    monkeypatch.setattr(index_chains, "HOP_AT_MOST", 2)
+    with pytest.raises(Failure) as caught:
+        search(path, chained, Page(4))
+    assert caught.value.category is Category.TOO_COSTLY
+    assert search(path, pictured, Page(4)) == ["p4"]
 
 
 def test_a_search_nobody_waits_for_is_stopped(path: Path, connection: sqlite3.Connection) -> None:

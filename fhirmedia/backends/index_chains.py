@@ -1,0 +1,99 @@
+"""Queries inside a query (Chain, Has) answered first, so that the Keys they find can begin the search around them.
+
+Asked row by row, a chain costs a look at another resource for each candidate. That is right where ids or a few
+Patients bound the candidates. Everywhere else the inner query runs by itself and its Keys take its place; a hop of
+more than 10 000 Keys is refused.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from fhirmedia.backends.index_plan import Planner
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Key
+from fhirmedia.ports.index import Hits, Page, Pointer
+from fhirmedia.r4.query import (
+    NOTHING,
+    All,
+    Any,
+    Chain,
+    FactHas,
+    FactIn,
+    FactToken,
+    Has,
+    InCompartment,
+    Match,
+    Missing,
+    Not,
+    OfType,
+    Query,
+    ReferenceTest,
+    Text,
+)
+
+HOP_AT_MOST = 10_000
+_BOUNDED = 2_000
+"""Up to so many candidates, each is asked about its chains by itself."""
+
+Answer = Callable[[Query, Page], Hits]
+Point = Callable[[Sequence[Key], str], Sequence[Pointer]]
+
+
+class Chains:
+    """Of one state of the index: `answer` runs a query without inner ones, `point` follows one parameter."""
+
+    def __init__(self, planner: Planner, answer: Answer, point: Point) -> None:
+        self._planner = planner
+        self._answer = answer
+        self._point = point
+
+    def resolved(self, query: Query) -> Query:
+        """An equal query, without inner ones where they would be costly. Raises Failure TOO_COSTLY."""
+        if not has_inner(query) or self._planner.is_bounded(query, limit=_BOUNDED):
+            return query
+        return self._without_inner(query)
+
+    def _without_inner(self, query: Query) -> Query:
+        match query:
+            case All(parts):
+                return All(tuple(map(self._without_inner, parts)))
+            case Any(parts):
+                return Any(tuple(map(self._without_inner, parts)))
+            case Not(part):
+                return Not(self._without_inner(part))
+            case Chain(parameter, target):
+                keys = self._found(target)
+                return Match(parameter, tuple(map(ReferenceTest, keys))) if keys else NOTHING
+            case Has(parameter, source):
+                return _one_of({pointer.key for pointer in self._point(self._found(source), parameter)})
+            case Match() | Missing() | OfType() | InCompartment() | Text() | FactIn() | FactHas() | FactToken():
+                return query
+        assert_never(query)
+
+    def _found(self, query: Query) -> Sequence[Key]:
+        hits = self._answer(self.resolved(query), Page(HOP_AT_MOST))
+        if hits.next is not None:
+            text = f"A chain goes through more than {HOP_AT_MOST} resources; narrow what it asks of them."
+            raise Failure(Category.TOO_COSTLY, text)
+        return hits.keys
+
+
+def has_inner(query: Query) -> bool:
+    """Whether there is a query inside the query."""
+    match query:
+        case Chain() | Has():
+            return True
+        case All(parts) | Any(parts):
+            return any(map(has_inner, parts))
+        case Not(part):
+            return has_inner(part)
+        case _:
+            return False
+
+
+def _one_of(keys: set[Key]) -> Query:
+    by_type: dict[str, set[str]] = {}
+    for key in keys:
+        by_type.setdefault(key.type, set()).add(key.id)
+    named = tuple(All((OfType(frozenset({kind})), FactIn("id", frozenset(ids)))) for kind, ids in by_type.items())
+    return named[0] if len(named) == 1 else Any(named)
