@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
@@ -17,6 +18,7 @@ from fhirmedia.backends.audit_files import slot_logs
 from fhirmedia.backends.audit_index_sql import AuditIndexSql
 from fhirmedia.backends.audit_upkeep import AuditUpkeep, changes_head
 from fhirmedia.backends.chained_table import CHANGES, ChangeChain, SqliteChainedLog
+from fhirmedia.backends.definitions_memory import DefinitionsInMemory
 from fhirmedia.backends.disclosures_sql import DisclosureLogSql
 from fhirmedia.backends.folder import Folder
 from fhirmedia.backends.index_rows import IndexWriter
@@ -38,7 +40,9 @@ from fhirmedia.issuer.jose import sign_bytes
 from fhirmedia.issuer.minting import demo_row, ensure_key, is_demo
 from fhirmedia.issuer.trusted import TrustedIssuers, load_issuers
 from fhirmedia.ports.disclosures import Witness
+from fhirmedia.ports.views import RecordView
 from fhirmedia.r4.audit_event import AUDIT_EVENT
+from fhirmedia.r4.conformance import definition_types, definitions
 from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.registry import Registry, load_registry
 from fhirmedia.web.callers import Callers
@@ -128,7 +132,9 @@ def open_house(
     upkeep = AuditUpkeep(
         folder.audit / "upkeep.lock", head=lambda: changes_head(folder.records), witness=witness, index=events
     )
-    stores = Stores(records, objects, index, disclosures, views={AUDIT_EVENT: events}, mismatched=mismatched)
+    described = DefinitionsInMemory(partial(definitions, registry), extractor)
+    views: dict[str, RecordView] = {AUDIT_EVENT: events, **dict.fromkeys(definition_types(registry), described)}
+    stores = Stores(records, objects, index, disclosures, views=views, mismatched=mismatched)
     custodian = Custodian(
         stores,
         registry=registry,

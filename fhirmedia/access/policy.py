@@ -4,6 +4,8 @@
   organisations) have no such fact: they may be read by id, and nothing more; the Patient is its own compartment.
 - `user/` and `system/` reach records of the Caller's units, or of all units; within its enterprise, if it has one.
   Directory types have no unit and are reached by scope alone. Without units these two levels give nothing.
+- Definitions (search parameters, code systems …) describe the server and hold nothing about anybody: whoever has the
+  scope may read and search them.
 - AuditEvents need the role auditor besides the scope.
 - A Binary has no facts of its own. The Grant says whether the Caller may deal with Binaries at all: where a scope
   names them, or allows the same act on a type that can hold an Attachment; whoever may upload may read what it
@@ -45,7 +47,7 @@ def grant_for(caller: Caller, registry: Registry) -> Grant:
             if actions and rows is not None:
                 alike.setdefault((actions, rows), set()).add(served.name)
     rules = [Rule(actions, frozenset(types), rows) for (actions, rows), types in alike.items()]
-    return Grant((*(rule for rule in rules if rule.rows != NOTHING), *_bytes(rules)))
+    return Grant((*(rule for rule in rules if rule.rows != NOTHING), *_bytes(rules, registry)))
 
 
 def scope_parser(registry: Registry) -> ScopeParser:
@@ -71,6 +73,8 @@ def _actions(scope: Scope, served: ServedType) -> frozenset[Action]:
     actions = frozenset(_ACTIONS[letter] for letter in scope.letters)
     if served.name == _BINARY:
         return actions - {"search"}
+    if served.definition:
+        return actions & {"read", "search"}
     if scope.level == "patient" and served.directory and served.name != _PATIENT:
         return actions & {"read"}
     return actions
@@ -89,6 +93,8 @@ def _rows(scope: Scope, served: ServedType, *, caller: Caller) -> Query | None:
 
 
 def _reach(level: Level, served: ServedType, *, caller: Caller) -> tuple[Query, ...] | None:
+    if served.definition:
+        return ()
     if level == "patient":
         if caller.patient is None:
             return None
@@ -104,15 +110,19 @@ def _reach(level: Level, served: ServedType, *, caller: Caller) -> tuple[Query, 
     return (*units, *enterprise)
 
 
-def _bytes(rules: Iterable[Rule]) -> Iterable[Rule]:
+def _bytes(rules: Iterable[Rule], registry: Registry) -> Iterable[Rule]:
     """The rule that lets a Caller deal with Binaries, as such or by way of the types that hold Attachments."""
     actions = {
         action
         for rule in rules
-        if any(name == _BINARY or attachment_paths(name) for name in rule.types)
+        if any(name == _BINARY or _holds_content(registry.types[name]) for name in rule.types)
         for action in rule.actions - {"search"}
     }
     if "create" in actions:
         actions.add("read")
     if actions:
         yield Rule(frozenset(actions), frozenset({_BINARY}), NOTHING)
+
+
+def _holds_content(served: ServedType) -> bool:
+    return bool(attachment_paths(served.name)) and not served.definition

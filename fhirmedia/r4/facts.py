@@ -46,7 +46,7 @@ def facts_of(
     encounters = [key] if key.type == _ENCOUNTER else _encounters(served, resource, base_url=base_url)
     status = resource.get("status")
     return Facts(
-        patients=entries.patients,
+        patients=_concerned(resource, served, entries.patients, base_url=base_url),
         unit=unit,
         enterprise=above.steps[-1][0].id if above.steps and above.ends else None,
         authors=tuple(dict.fromkeys(map(str, authors))),
@@ -81,15 +81,14 @@ def department_tag(resource: JsonObject, *, registry: Registry, base_url: str, l
 def access_references(resource: JsonObject, *, registry: Registry, base_url: str) -> tuple[tuple[str, Key], ...]:
     """References that decide access and so have to lead somewhere: (FHIRPath, Key), in no particular order.
 
-    They are the Patients of the compartment parameters and the Organization that owns the record. Binaries decide
-    access too; what claims them is judged where they are claimed.
+    They are the Patients it concerns and the Organization that owns the record. Binaries decide access too; what claims
+    them is judged where they are claimed.
     """
     served = registry.served(str(resource["resourceType"]))
     found: list[tuple[str, Key]] = []
-    for parameter in served.membership:
-        for branch in parameter.branches:
-            keys = _local_keys((branch,), resource, base_url=base_url)
-            found.extend((_path(branch), key) for key in keys if key.type == PATIENT)
+    for branch in _concerning(served):
+        keys = _local_keys((branch,), resource, base_url=base_url)
+        found.extend((_path(branch), key) for key in keys if key.type == PATIENT)
     found.extend(islice(_owners(resource, served, table=registry.table, base_url=base_url), 1))
     return tuple(dict.fromkeys(found))
 
@@ -132,10 +131,27 @@ def _owners(resource: JsonObject, served: ServedType, *, table: FactTable, base_
 
 
 def _patients(resource: JsonObject, registry: Registry, *, base_url: str) -> frozenset[Key]:
-    """The Patients in whose compartment a resource is."""
-    membership = registry.served(str(resource["resourceType"])).membership
-    branches = (branch for parameter in membership for branch in parameter.branches)
-    return frozenset(key for key in _local_keys(branches, resource, base_url=base_url) if key.type == PATIENT)
+    """The Patients a resource concerns."""
+    served = registry.served(str(resource["resourceType"]))
+    keys = _local_keys(_concerning(served), resource, base_url=base_url)
+    return frozenset(key for key in keys if key.type == PATIENT)
+
+
+def _concerning(served: ServedType) -> Iterator[Branch]:
+    """The ways to the Patients a record of the type concerns: those of their compartment, and those of the table."""
+    for parameter in served.membership:
+        yield from parameter.branches
+    yield from served.facts.about
+
+
+def _concerned(
+    resource: JsonObject, served: ServedType, patients: tuple[str, ...], *, base_url: str
+) -> tuple[str, ...]:
+    """The ids of the Patients in whose compartment a record is, and of those it is about by the table."""
+    if not served.facts.about:
+        return patients
+    keys = _local_keys(served.facts.about, resource, base_url=base_url)
+    return tuple(dict.fromkeys([*patients, *(key.id for key in keys if key.type == PATIENT)]))
 
 
 def _encounters(served: ServedType, resource: JsonObject, *, base_url: str) -> list[Key]:

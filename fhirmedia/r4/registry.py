@@ -18,7 +18,7 @@ from fhirmedia.r4.elements import reference_paths, resource_types, table
 from fhirmedia.r4.expressions import Branch, compile_expression, inside
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.profiles_path import profiles
-from fhirmedia.r4.switchboard import FactTable, Switchboard, read_switchboard, refused
+from fhirmedia.r4.switchboard import FactTable, Paths, Switchboard, read_switchboard, refused
 
 Kind = Literal["token", "date", "reference", "string", "uri", "number", "quantity", "composite", "special"]
 """The search parameter types of R4."""
@@ -61,6 +61,7 @@ class SearchParameter:
 class FactRules:
     """Where the facts of a type stand in its body, compiled; each branch yields a Reference."""
 
+    about: tuple[Branch, ...] = ()
     unit: tuple[Branch, ...] = ()
     encounter: tuple[Branch, ...] = ()
     authors: tuple[Branch, ...] = ()
@@ -71,8 +72,8 @@ class ServedType:
     """One served type.
 
     `parameters` are the advertised ones by code; `indexed` are those and the common ones, which are kept in the index
-    in any case. `directory` types have no owning unit. `membership` are the parameters by which the R4 compartment
-    definition puts a resource into a Patient's compartment, advertised or not.
+    in any case. `directory` types have no owning unit; `definition` types describe the server. `membership` are the
+    parameters by which the R4 compartment definition puts a resource into a Patient's compartment, advertised or not.
     """
 
     name: str
@@ -80,8 +81,10 @@ class ServedType:
     parameters: Mapping[str, SearchParameter]
     indexed: Mapping[str, SearchParameter] = field(repr=False)
     directory: bool = False
+    definition: bool = False
     membership: tuple[SearchParameter, ...] = ()
     update_create: bool = False
+    operations: frozenset[str] = frozenset()
     facts: FactRules = field(default=FactRules(), repr=False)
 
     @property
@@ -116,6 +119,13 @@ class Registry:
         found = self.served(type)
         if interaction not in found.interactions:
             raise Failure(Category.NOT_ALLOWED, f"{found.name} does not support the interaction {interaction}.")
+        return found
+
+    def require_operation(self, type: str, name: str) -> ServedType:
+        """The type, if the operation (its name without `$`) is served on it; raises NOT_FOUND, NOT_ALLOWED."""
+        found = self.served(type)
+        if name not in found.operations:
+            raise Failure(Category.NOT_ALLOWED, f"{found.name} does not support the operation {name}.")
         return found
 
     def parameter(self, type: str, code: str) -> SearchParameter | None:
@@ -161,8 +171,10 @@ def _served_type(name: str, board: Switchboard) -> ServedType:
         parameters=MappingProxyType(parameters),
         indexed=MappingProxyType({**{code: _parameter(name, code, board) for code in COMMON}, **parameters}),
         directory=name in board.table.directory,
+        definition=name in board.table.definitions,
         membership=tuple(_parameter(name, code, board) for code in board.compartment[name]),
         update_create=entry.get("updateCreate", False),
+        operations=frozenset(operation["name"] for operation in entry.get("operation", ())),
         facts=_fact_rules(name, board.table),
     )
 
@@ -193,7 +205,7 @@ def _parameter(type: str, code: str, board: Switchboard) -> SearchParameter:
         kind=_KINDS[definition.kind],
         url=definition.url,
         expression=definition.expression,
-        targets=definition.targets,
+        targets=_targets(definition.targets, branches),
         scopable=definition.kind == "token" and code in board.table.scopable,
         components=tuple(
             Component(parameter=f"{code}${number}", kind=_KINDS[kind], expression=expression)
@@ -203,15 +215,32 @@ def _parameter(type: str, code: str, board: Switchboard) -> SearchParameter:
     )
 
 
+def _targets(published: tuple[str, ...], branches: tuple[Branch, ...]) -> tuple[str, ...]:
+    """Of the types a definition names for all its bases, those that the elements of this type may refer to."""
+    each = [branch.element.targets if branch.element is not None else () for branch in branches]
+    allowed = {target for targets in each for target in targets}
+    kept = tuple(target for target in published if target in allowed)
+    return kept if kept and all(each) else published
+
+
 def _fact_rules(type: str, facts: FactTable) -> FactRules:
-    """The paths of the fact table that this type has and that lead to a Reference."""
+    """The paths of the fact table for this type; those that stand for every type count where the type has them.
+
+    Raises Failure INVALID for a path under the name of a type that leads to no Reference of it.
+    """
     return FactRules(
+        about=_references(type, facts.about),
         unit=_references(type, facts.unit),
         encounter=_references(type, facts.encounter),
         authors=_references(type, facts.authors),
     )
 
 
-def _references(type: str, paths: tuple[str, ...]) -> tuple[Branch, ...]:
-    known = {path.removeprefix(f"{type}.") for path in reference_paths(type)}
-    return tuple(branch for path in paths if path in known for branch in compile_expression(path, table(type)))
+def _references(type: str, paths: Paths) -> tuple[Branch, ...]:
+    known = reference_paths(type)
+    own = paths.get(type)
+    for path in own or ():
+        if path not in known:
+            raise refused(f"The fact table names {path} of {type}, which is no Reference of that type.")
+    named = paths.get("*", ()) if own is None else own
+    return tuple(branch for path in named if path in known for branch in compile_expression(path, table(type)))

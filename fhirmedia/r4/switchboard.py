@@ -1,7 +1,7 @@
 """The files of `profiles/` that say what is served, read and joined; nothing is compiled here."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -13,6 +13,9 @@ from fhirmedia.r4.json_types import JsonObject
 _OFFICIAL = "http://hl7.org/fhir/SearchParameter/"
 _BASES = ("DomainResource", "Resource")
 _OWN = "SearchParameter"  # type-name: the folder of our own definitions is called like what it holds
+
+Paths = Mapping[str, Sequence[str]]
+"""Paths below a resource, by its type; `*` stands for every type that is not named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,11 @@ class Definition:
 class FactTable:
     """Where access facts stand, as `profiles/facts.json` says.
 
-    `canonical` is the base of all URLs of ours. `unit`, `encounter` and `authors` are paths tried in order on every
-    type that has them; `directory` types have no unit; authors of `patient_authors` types make
-    a record the patient's own; `scopable` are codes of token parameters kept in the facts.
+    `canonical` is the base of all URLs of ours. `directory` types have no unit; `definitions` are types that describe
+    this server and say the same to everybody. `unit`, `encounter` and `authors` are paths by type, tried in order; what
+    stands under `*` is tried on every type that has no entry. `about` are paths by type to Patients that a record
+    concerns though R4 puts its type into no compartment. Authors of `patient_authors` types make a record the patient's
+    own; `scopable` are codes of token parameters kept in the facts.
     """
 
     canonical: str
@@ -42,10 +47,12 @@ class FactTable:
     source_system: str
     confidentiality_system: str
     directory: frozenset[str]
+    definitions: frozenset[str]
     scopable: frozenset[str]
-    unit: tuple[str, ...]
-    encounter: tuple[str, ...]
-    authors: tuple[str, ...]
+    about: Paths
+    unit: Paths
+    encounter: Paths
+    authors: Paths
     patient_authors: frozenset[str]
 
 
@@ -111,10 +118,12 @@ def _facts(content: Mapping[str, Any]) -> FactTable:
         source_system=content["sourceSystem"],
         confidentiality_system=content["confidentialitySystem"],
         directory=frozenset(content["directory"]),
+        definitions=frozenset(content["definitions"]),
         scopable=frozenset(content["scopable"]),
-        unit=tuple(content["unit"]),
-        encounter=tuple(content["encounter"]),
-        authors=tuple(content["authors"]),
+        about=content["about"],
+        unit=content["unit"],
+        encounter=content["encounter"],
+        authors=content["authors"],
         patient_authors=frozenset(content["patientAuthors"]),
     )
 

@@ -1,5 +1,6 @@
 """Records to test access with: Anna and Bo, dermatology and the eye clinic, one of every served type."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.servers import Served
@@ -11,10 +12,31 @@ DEPARTMENT = "https://fhirmedia.org/CodeSystem/department"
 CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 TEXT = "text/plain"
 
-CLINICAL = ("Media", "DocumentReference", "ImagingStudy", "DiagnosticReport", "Encounter")
-"""Types that are about a patient and belong to a unit."""
+_SUBJECT: Mapping[str, Callable[[Resource], Resource]] = {
+    **dict.fromkeys(
+        (
+            "Media", "DocumentReference", "ImagingStudy", "DiagnosticReport", "Encounter", "ServiceRequest", "CareTeam",
+            "List", "Specimen", "Observation", "Condition", "Procedure", "Basic",
+        ),
+        lambda patient: {"subject": patient},
+    ),
+    **dict.fromkeys(("EpisodeOfCare", "RelatedPerson", "BodyStructure"), lambda patient: {"patient": patient}),
+    "Appointment": lambda patient: {"participant": [{"actor": patient, "status": "accepted"}]},
+    "Group": lambda patient: {"member": [{"entity": patient}]},
+    "Person": lambda patient: {"link": [{"target": patient}]},
+    "Provenance": lambda patient: {"target": [patient]},
+    "Task": lambda patient: {"for": patient},
+    "Device": lambda patient: {"patient": patient},
+}  # fmt: skip
+"""How each type says which patient it is about."""
 
-_SHAPES: dict[str, Resource] = {
+ABOUT = ("Task", "Device")
+"""Types about a patient that R4 puts into no compartment."""
+
+CLINICAL = tuple(type for type in _SUBJECT if type not in ABOUT)
+"""Types that are in a patient's compartment and belong to a unit."""
+
+_SHAPES: Mapping[str, Resource] = {
     "Media": {"status": "completed", "content": {"title": "a picture"}},
     "DocumentReference": {"status": "current", "content": [{"attachment": {"title": "a letter"}}]},
     "ImagingStudy": {"status": "available"},
@@ -23,18 +45,34 @@ _SHAPES: dict[str, Resource] = {
         "status": "finished",
         "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
     },
+    "EpisodeOfCare": {"status": "active"},
+    "Appointment": {"status": "proposed"},
+    "ServiceRequest": {"status": "active", "intent": "order"},
+    "Task": {"status": "requested", "intent": "order"},
+    "List": {"status": "current", "mode": "working"},
+    "Group": {"type": "person", "actual": True},
+    "Observation": {"status": "final", "code": {"text": "a weight"}},
+    "Procedure": {"status": "completed"},
+    "Provenance": {"recorded": "2026-01-01T00:00:00Z", "agent": [{"who": {"display": "somebody"}}]},
+    "Basic": {"code": {"text": "a note"}},
     "Patient": {"active": True},
     "Practitioner": {"active": True},
     "Organization": {"name": "a place"},
+    "Endpoint": {
+        "status": "active",
+        "connectionType": {"code": "hl7-fhir-rest"},
+        "payloadType": [{"text": "any"}],
+        "address": "https://endpoint.example.org",
+    },
 }
 
 
 def a(kind: str, id: str, /, *, of: str | None = "anna", unit: str | None = "derm", **other: Any) -> Resource:
     """`a("Media", "m1", of="bo", unit="eyes")`; directory types have neither patient nor unit."""
-    resource = {"resourceType": kind, "id": id, **_SHAPES[kind]}
-    if kind in CLINICAL:
+    resource = {"resourceType": kind, "id": id, **_SHAPES.get(kind, {})}
+    if kind in _SUBJECT:
         if of is not None:
-            resource["subject"] = {"reference": f"Patient/{of}"}
+            resource |= _SUBJECT[kind]({"reference": f"Patient/{of}"})
         if unit is not None:
             resource["extension"] = [{"url": OWNING_UNIT, "valueReference": {"reference": f"Organization/{unit}"}}]
     return resource | other
@@ -80,8 +118,10 @@ def put(served: Served, *resources: Resource) -> None:
         assert answer.status_code in (200, 201), answer.text
 
 
-def put_bytes(served: Served, id: str, content: bytes, headers: dict[str, str] | None = None) -> None:
+def put_bytes(
+    served: Served, id: str, content: bytes, headers: dict[str, str] | None = None, *, content_type: str = TEXT
+) -> None:
     """A Binary under this id."""
-    sent = (headers or served.importer()) | {"Content-Type": TEXT}
+    sent = (headers or served.importer()) | {"Content-Type": content_type}
     answer = served.http.put(f"{served.base}/Binary/{id}", content=content, headers=sent)
     assert answer.status_code in (200, 201), answer.text

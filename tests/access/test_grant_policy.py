@@ -67,7 +67,7 @@ def test_patient_scopes_reach_records_of_that_patient_alone() -> None:
 
 
 def test_patient_scopes_without_a_patient_give_nothing() -> None:
-    assert grant("patient/*.cruds", all_units=True, units=frozenset({"skin"})).rules == ()
+    assert only_definitions(grant("patient/*.cruds", all_units=True, units=frozenset({"skin"})))
 
 
 def test_patient_scopes_may_read_directory_types_by_id() -> None:
@@ -76,9 +76,8 @@ def test_patient_scopes_may_read_directory_types_by_id() -> None:
         assert actions(given, key, NO_FACTS) == "r"
         assert mays(given, key.type) == "r"
     assert grant("patient/Organization.cuds", patient="anna").rules == ()
-    assert given.listable(registry().types) == {
-        "Patient", "Media", "DocumentReference", "ImagingStudy", "DiagnosticReport", "Encounter",
-    }  # fmt: skip
+    directories = {name for name, served in registry().types.items() if served.directory} - {"Patient"}
+    assert given.listable(registry().types) == registry().types.keys() - directories - {"Binary", "AuditEvent"}
 
 
 @pytest.mark.parametrize("level", ["user", "system"])
@@ -102,7 +101,35 @@ def test_all_units_are_all_records(level: str) -> None:
 @pytest.mark.parametrize("level", ["user", "system"])
 def test_without_units_nothing_is_reached(level: str) -> None:
     given = grant(f"{level}/*.cruds", patient="anna", roles=frozenset({"auditor"}))
-    assert given.rules == ()
+    assert only_definitions(given)
+
+
+DEFINITIONS = {
+    "CodeSystem", "CompartmentDefinition", "OperationDefinition", "SearchParameter", "StructureDefinition", "ValueSet",
+}  # fmt: skip
+
+
+def only_definitions(given: Grant) -> bool:
+    """Whether nothing is granted but reading what says the same to everybody."""
+    return all(rule.types == DEFINITIONS and rule.actions == {"read", "search"} for rule in given.rules)
+
+
+@pytest.mark.parametrize("level", ["patient", "user", "system"])
+def test_definitions_are_read_by_whoever_has_the_scope_and_never_written(level: str) -> None:
+    given = grant(f"{level}/*.cruds")
+    for name in DEFINITIONS:
+        assert actions(given, Key(name, "x"), NO_FACTS) == mays(given, name) == "rs"
+    assert not any(given.may(action, "Binary") for action in ACTIONS)
+    assert actions(grant(f"{level}/SearchParameter.r"), Key("SearchParameter", "x"), NO_FACTS) == "r"
+    assert grant(f"{level}/SearchParameter.cud").rules == ()
+    assert not grant(f"{level}/Media.cruds").may("read", "SearchParameter")
+
+
+def test_what_is_about_a_patient_outside_every_compartment_is_theirs_too() -> None:
+    given = grant("patient/*.cruds", patient="anna")
+    for key in (Key("Task", "x"), Key("Device", "x")):
+        assert actions(given, key, HER_PHOTO) == "cdrsu"
+        assert actions(given, key, HIS_PHOTO) == actions(given, key, NOBODYS) == ""
 
 
 @pytest.mark.parametrize("level", ["user", "system"])
@@ -244,7 +271,7 @@ def test_the_program_itself_may_do_everything() -> None:
     given = grant_for(Caller.system("a test"), registry())
     for name in registry().types:
         assert actions(given, Key(name, "x"), NO_FACTS) == "cdrsu"
-    assert not given.may("read", "Observation")
+    assert not given.may("read", "Consent")
 
 
 @pytest.mark.parametrize("action", ACTIONS)

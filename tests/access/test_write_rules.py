@@ -1,5 +1,6 @@
 """What a write must prove: references it hangs on, ids it may choose, and that both versions are the caller's."""
 
+import json
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.access.houses import (
     registry,
     someone,
 )
-from tests.access.records import CLINICAL, OWNING_UNIT, Resource, a, identifier
+from tests.access.records import ABOUT, CLINICAL, OWNING_UNIT, Resource, a, identifier
 from tests.audit.rows import disclosures
 
 UNREADABLE = "The reference does not lead to a resource that may be read."
@@ -37,13 +38,14 @@ def owner(organization: str) -> Resource:
     return {"extension": [{"url": OWNING_UNIT, "valueReference": {"reference": organization}}]}
 
 
-@pytest.mark.parametrize("kind", CLINICAL)
+@pytest.mark.parametrize("kind", [*CLINICAL, *ABOUT])
 def test_a_patient_must_be_there(living: House, kind: str) -> None:
     for patient in ("Patient/never", f"{BASE}/Patient/never"):
+        text = json.dumps(a(kind, "x", of="never")).replace("Patient/never", patient)
         with refused(Category.UNPROCESSABLE) as said:
-            living.create(derm(), a(kind, "x", **subject(patient)))
+            living.create(derm(), json.loads(text))
         assert said.text == UNREADABLE
-        assert said.issues[0].expression == f"{kind}.subject"
+        assert said.issues[0].expression.startswith(f"{kind}.")
     living.create(derm(), a(kind, "x"))
 
 

@@ -14,36 +14,59 @@ from fhirmedia.r4.elements import resource_types
 from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.profiles_path import profiles
 from fhirmedia.r4.registry import COMMON, load_registry
+from fhirmedia.r4.switchboard import read_switchboard
 from fhirmedia.r4.values import QuantityValue, TokenValue
 from scripts.make_search_parameters import compartment, parameters
+from scripts.make_switchboard import made as made_statement
 from tests.fhir.official import definitions
 from tests.fhir.switchboards import copied, entry, read, whole_r4, with_entries, write
 
 STATEMENT = "CapabilityStatement-fhirmedia.json"
 REGISTRY = load_registry()
-EVERY = {"read", "vread", "create", "update", "delete", "history-instance", "search-type"}
-ALWAYS = {"_id", "_lastUpdated", "_tag"}
-ABOUT_SOMEBODY = ALWAYS | {"identifier", "patient", "subject", "when", "department", "kind", "status"}
+WRITTEN = {"read", "vread", "create", "update", "delete", "history-instance", "search-type"}
+"""What every stored type but Binary has, whatever else."""
 
-SERVED = {
-    "Patient": (EVERY, ALWAYS | {"identifier"}),
-    "Media": (EVERY, ABOUT_SOMEBODY | {"body-site", "created", "site", "modality"}),
-    "DocumentReference": (EVERY, ABOUT_SOMEBODY | {"body-site", "category", "date", "period"}),
-    "ImagingStudy": (EVERY, ABOUT_SOMEBODY | {"body-site", "started", "modality"}),
-    "DiagnosticReport": (EVERY, ABOUT_SOMEBODY | {"category", "date", "issued"}),
-    "Binary": (EVERY - {"search-type", "vread", "history-instance"}, set()),
-    "Organization": (EVERY, ALWAYS | {"identifier"}),
-    "Practitioner": (EVERY, ALWAYS | {"identifier"}),
-    "Encounter": (EVERY, ALWAYS | {"identifier", "patient", "subject", "status", "date"}),
-    "AuditEvent": ({"read", "search-type"}, {"_id", "_lastUpdated", "patient", "date"}),
-}
+COMMON_CODES = {"_id", "_lastUpdated", "_tag", "_profile", "_security", "_source"}
+STORED = {
+    "Patient", "Media", "DocumentReference", "ImagingStudy", "Binary", "DiagnosticReport", "Practitioner",
+    "PractitionerRole", "Organization", "Location", "HealthcareService", "Encounter", "EpisodeOfCare", "Appointment",
+    "ServiceRequest", "Task", "CareTeam", "List", "Group", "RelatedPerson", "Person", "Device", "BodyStructure",
+    "Specimen", "Observation", "Condition", "Procedure", "Provenance", "Endpoint", "Basic",
+}  # fmt: skip
+DEFINITIONS = {
+    "SearchParameter", "OperationDefinition", "StructureDefinition", "CodeSystem", "ValueSet", "CompartmentDefinition",
+}  # fmt: skip
+NOT_INDEXED = {"phonetic", "near"}
 
 
 def test_the_switchboard_serves_what_it_is_meant_to() -> None:
-    assert {
-        name: (set(served.interactions), set(served.parameters)) for name, served in REGISTRY.types.items()
-    } == SERVED
-    assert REGISTRY.system_interactions == {"search-system"}
+    assert REGISTRY.types.keys() == STORED | DEFINITIONS | {"AuditEvent"}
+    for name, served in REGISTRY.types.items():
+        if name == "Binary":
+            assert {"read", "create", "update", "delete"} <= served.interactions
+            assert not {"search-type", "vread", "history-instance"} & served.interactions
+        elif name in STORED:
+            assert served.interactions >= WRITTEN
+        else:
+            assert served.interactions == {"read", "search-type"}
+    assert "search-system" in REGISTRY.system_interactions
+
+
+def test_stored_types_have_every_parameter_that_can_be_indexed() -> None:
+    official = read(profiles(), "r4/search-parameters.json")
+    ours = {(base, each.values[0]["code"]) for each in own_definitions() for base in each.values[0].get("base", ())}
+    for name in STORED - {"Binary"}:
+        own = {code for kind, code in ours if kind == name}
+        parameters = set(REGISTRY.types[name].parameters)
+        assert parameters == COMMON_CODES | (official[name].keys() - NOT_INDEXED) | own, name
+    assert sum(len(REGISTRY.types[name].parameters) for name in STORED) > 600
+    assert set(COMMON) == COMMON_CODES
+
+
+def test_the_switchboard_is_what_the_script_makes_of_the_tables() -> None:
+    assert made_statement(read_switchboard(profiles())) == read(profiles(), STATEMENT), (
+        "run scripts/make_switchboard.py"
+    )
 
 
 def test_membership_is_the_whole_compartment_definition() -> None:
@@ -66,16 +89,29 @@ def test_the_facts_are_what_the_definitions_say() -> None:
 
 def test_directory_and_read_only_types() -> None:
     assert {name for name, served in REGISTRY.types.items() if served.directory} == {
-        "Patient",
+        "Endpoint",
+        "HealthcareService",
+        "Location",
         "Organization",
+        "Patient",
         "Practitioner",
+        "PractitionerRole",
     }
-    assert {name for name, served in REGISTRY.types.items() if served.read_only} == {"AuditEvent"}
+    assert {name for name, served in REGISTRY.types.items() if served.definition} == DEFINITIONS
+    assert {name for name, served in REGISTRY.types.items() if served.read_only} == DEFINITIONS | {"AuditEvent"}
+
+
+def test_what_everybody_may_read_is_about_nobody() -> None:
+    """No patient's data in a type without owner: R4 puts none of them into a compartment, and our table neither."""
+    for served in REGISTRY.types.values():
+        if (served.directory or served.definition) and served.name != "Patient":
+            assert served.membership == ()
+            assert served.facts.about == ()
+            assert not any("Patient" in parameter.targets for parameter in served.parameters.values()), served.name
 
 
 def own_definitions() -> list[Any]:
-    folders = ("SearchParameter", "StructureDefinition", "CodeSystem", "ValueSet", "OperationDefinition")
-    present = [profiles() / folder for folder in folders if (profiles() / folder).is_dir()]
+    present = [profiles() / folder for folder in sorted(DEFINITIONS) if (profiles() / folder).is_dir()]
     return [
         pytest.param(json.loads(file.read_text("utf-8")), id=file.name) for one in present for file in one.iterdir()
     ]
@@ -105,7 +141,7 @@ def test_targets_of_a_patient_parameter_are_patients_only() -> None:
 
 def test_asking_for_what_is_not_served() -> None:
     with pytest.raises(Failure) as unknown:
-        REGISTRY.served("Observation")
+        REGISTRY.served("Consent")
     assert (unknown.value.category, unknown.value.issues[0].code) == (Category.NOT_FOUND, "not-supported")
     with pytest.raises(Failure) as refused:
         REGISTRY.require("AuditEvent", "create")
@@ -115,11 +151,16 @@ def test_asking_for_what_is_not_served() -> None:
     assert searched.value.category is Category.NOT_ALLOWED
     assert REGISTRY.require("Media", "create") is REGISTRY.types["Media"]
     assert REGISTRY.parameter("Media", "date") is None
-    assert REGISTRY.parameter("Observation", "date") is None
+    assert REGISTRY.parameter("Consent", "date") is None
 
 
 def test_one_entry_serves_one_more_type(tmp_path: Path) -> None:
     folder = copied(tmp_path / "profiles")
+    statement = read(folder, STATEMENT)
+    listed = statement["rest"][0]["resource"]
+    listed[:] = [each for each in listed if each["type"] != "Observation"]
+    write(folder, STATEMENT, statement)
+    assert "Observation" not in load_registry(folder).types
     codes = ["_id", "patient", "code", "combo-code-value-quantity"]
     registry = load_registry(with_entries(folder, [entry(folder, "Observation", codes)]))
     served = registry.require("Observation", "search-type")
