@@ -1,6 +1,7 @@
 """What the checker has found so far."""
 
 from fhirmedia.core.errors import Issue
+from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.paths import Path, written
 
 ISSUES_MAX = 50
@@ -12,13 +13,14 @@ class EnoughError(Exception):
 
 
 class Findings:
-    """The issues of one check; `local_ids` are the ids that `#id` may name in the resource being walked."""
+    """The issues of one check; `local_ids` are the ids that `#id` may name in the `resource` being walked."""
 
-    __slots__ = ("issues", "local_ids")
+    __slots__ = ("issues", "local_ids", "resource")
 
     def __init__(self) -> None:
         self.issues: list[Issue] = []
         self.local_ids: frozenset[str] = frozenset()
+        self.resource: JsonObject = {}
 
     def add(self, code: str, rule: str, path: Path) -> None:
         """Tell that the element at `path` breaks `rule` (the end of a sentence); raises EnoughError at the limit."""

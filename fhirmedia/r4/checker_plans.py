@@ -8,8 +8,10 @@ from fhirmedia.r4.checker_findings import Findings
 from fhirmedia.r4.checker_rules import Visit, concept_visit, extension_visit, reference_visit, resource_visit
 from fhirmedia.r4.code_lists import code_test
 from fhirmedia.r4.elements import Element, ElementTable, element_table, table
+from fhirmedia.r4.invariants import Invariant, invariants_on
 from fhirmedia.r4.json_types import Json, JsonObject
 from fhirmedia.r4.narrative import narrative_fault
+from fhirmedia.r4.other_releases import element_hint
 from fhirmedia.r4.paths import Path, sayable
 from fhirmedia.r4.primitives import TESTS, Test
 
@@ -33,12 +35,13 @@ class _Slot:
 class _Plan:
     """A table, compiled when it is first walked (tables refer to each other in circles)."""
 
-    __slots__ = ("_slots", "is_element", "owner", "required")
+    __slots__ = ("_slots", "invariants", "is_element", "owner", "required")
 
     def __init__(self, owner: ElementTable) -> None:
         self.owner = owner
         self.is_element = not owner.is_resource
         self.required: tuple[tuple[str, tuple[str, ...]], ...] = ()
+        self.invariants: tuple[Invariant, ...] = ()
         self._slots: dict[str, _Slot] | None = None
 
     def _compiled(self) -> dict[str, _Slot]:
@@ -52,6 +55,7 @@ class _Plan:
         if self.owner.is_resource:
             slots["resourceType"] = _resource_type_slot(self.owner.type)
         self.required = tuple(required.items())
+        self.invariants = invariants_on(self.owner)
         self._slots = slots
         return slots
 
@@ -61,6 +65,7 @@ class _Plan:
             findings.add("structure", "must be an object", path)
             return
         slots = self._slots or self._compiled()
+        told = len(findings.issues)
         chosen: dict[str, str] | None = None
         for name, member in value.items():
             slot = slots.get(name)
@@ -80,6 +85,8 @@ class _Plan:
                 elif chosen.setdefault(slot.label, slot.name) != slot.name:
                     findings.add("structure", "must have only one of its types", (path, slot.label, None))
         self._check_whole(value, path, findings)
+        if self.invariants and len(findings.issues) == told:
+            self._check_invariants(value, path, findings)
 
     def visit_beside_value(self, value: Json, path: Path, findings: Findings) -> None:
         """Walk what stands beside a primitive that has a value: an id alone will do (ele-1)."""
@@ -98,6 +105,20 @@ class _Plan:
         if self.is_element and len(value) < 2 and (not value or "id" in value):
             findings.add("invariant", "must have a value or children (ele-1)", path)
 
+    def _check_invariants(self, value: JsonObject, path: Path, findings: Findings) -> None:
+        """R4's constraints, once everything they look at is known to be in shape."""
+        root = findings.resource
+        for invariant in self.invariants:
+            member = invariant.member
+            if member is None:
+                if not invariant.holds(value, root):
+                    findings.add("invariant", invariant.rule, path)
+                continue
+            found = value.get(member, ())
+            for index, one in enumerate(found if type(found) is list else (found,)):
+                if type(one) is dict and not invariant.holds(one, root):
+                    findings.add("invariant", invariant.rule, (path, member, index if type(found) is list else None))
+
     def _check_odd_name(
         self, name: str, member: Json, owner: JsonObject, path: Path, findings: Findings
     ) -> _Slot | None:
@@ -110,7 +131,8 @@ class _Plan:
         if told is None:
             findings.add("structure", f"has a member that is not an element of R4 {self.owner.type}", path)
         else:
-            findings.add("structure", f"is not an element of R4 {self.owner.type}", (path, told, None))
+            hint = element_hint(self.owner.type, name)
+            findings.add("structure", f"is not an element of R4 {self.owner.type}{hint}", (path, told, None))
         return None
 
 

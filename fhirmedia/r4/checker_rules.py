@@ -7,6 +7,7 @@ from fhirmedia.r4.checker_findings import Findings
 from fhirmedia.r4.code_lists import coding_test
 from fhirmedia.r4.elements import resource_types
 from fhirmedia.r4.json_types import Json, JsonObject
+from fhirmedia.r4.other_releases import type_hint
 from fhirmedia.r4.paths import Path
 
 Visit = Callable[[Json, Path, Findings], None]
@@ -97,15 +98,17 @@ def resource_visit(visit_of_type: Callable[[str], Visit], *, is_contained: bool)
             return
         name = value.get("resourceType")
         if type(name) is not str or name not in resource_types():
-            findings.add("structure", "must be a resource type of FHIR R4", (path, "resourceType", None))
+            hint = type_hint(name) if type(name) is str else ""
+            findings.add("structure", f"must be a resource type of FHIR R4{hint}", (path, "resourceType", None))
             return
-        outer = findings.local_ids
+        outer = (findings.local_ids, findings.resource)
+        findings.resource = value
         if is_contained:
             _check_contained(value, path, findings)
         else:
             findings.local_ids = local_ids(value)
         visit_of_type(name)(value, path, findings)
-        findings.local_ids = outer
+        findings.local_ids, findings.resource = outer
         if not is_contained and "contained" in value:
             check_use_of_contained(value, path, findings)
 

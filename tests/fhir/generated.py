@@ -2,12 +2,13 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
 from fhirmedia.r4.elements import Element, ElementTable, element_table, resource_types, table
+from fhirmedia.r4.invariants import invariants_on
 from fhirmedia.r4.json_types import Json, JsonObject
 from fhirmedia.r4.profiles_path import profiles
 
@@ -30,6 +31,28 @@ class _Maker:
         self.chance = chance
 
     def members(self, owner: ElementTable, *, depth: int) -> JsonObject:
+        """An object of the table that keeps R4's constraints: with a member less or more where it would not."""
+        for _ in range(100):
+            for made in self._tries(owner, depth):
+                if _keeps_constraints(made, owner):
+                    return made
+        made = {"extension": [{"url": "http://example.org/x", "valueCode": "unknown"}]}
+        assert _keeps_constraints(made, owner), owner.type
+        return made
+
+    def _tries(self, owner: ElementTable, depth: int) -> Iterator[JsonObject]:
+        made = self._attempt(owner, depth=depth)
+        yield made
+        for name in [name for name, e in owner.elements.items() if not e.min and name in made and len(made) > 1]:
+            yield {other: value for other, value in made.items() if other not in (name, "_" + name)}
+        made = self._attempt(owner, depth=_DEPTH_MAX)
+        yield made
+        for element in self._further(owner, made):
+            more = dict(made)
+            self._put(element, more, _DEPTH_MAX)
+            yield more
+
+    def _attempt(self, owner: ElementTable, *, depth: int) -> JsonObject:
         names = list(owner.elements)
         chosen = [name for name in names if self._wanted(owner.elements[name], depth)]
         bases = {e.choice_base for e in owner.elements.values() if e.min and e.choice_base}
@@ -50,9 +73,22 @@ class _Maker:
             self._put(self._smallest(owner), members, depth)
         return members
 
+    def _further(self, owner: ElementTable, made: JsonObject) -> list[Element]:
+        """The elements that could be added, each of a choice that is open."""
+        present = {name.removeprefix("_") for name in made}
+        taken = {e.choice_base for name, e in owner.elements.items() if e.choice_base and name in present}
+        odd = {"contained", "modifierExtension", "extension", "id", "snapshot"}
+        return [
+            e
+            for name, e in owner.elements.items()
+            if name not in present | odd and e.choice_base not in taken and e.types[0] != "Resource"
+        ]
+
     def _wanted(self, element: Element, depth: int) -> bool:
-        if element.name in {"contained", "modifierExtension"} or element.types[0] == "Resource":
+        if element.name in {"contained", "modifierExtension", "snapshot"} or element.types[0] == "Resource":
             return False
+        if element.path == "ElementDefinition.id":
+            return True
         if element.choice_base:
             return depth < _DEPTH_MAX and self.chance.random() < 0.05
         if element.min:
@@ -124,6 +160,17 @@ def _codes(name: str) -> list[tuple[str, str]]:
         "ucum-units": ["mm"],
     }
     return [(system, code) for system, codes in facts["systems"].items() for code in codes or unlisted[name]]
+
+
+def _keeps_constraints(made: JsonObject, owner: ElementTable) -> bool:
+    if not made.keys() - {"id"} and not owner.is_resource:
+        return False
+    for invariant in invariants_on(owner):
+        found = made if invariant.member is None else made.get(invariant.member, [])
+        nodes = found if isinstance(found, list) else [found]
+        if not all(invariant.holds(node, made) for node in nodes if isinstance(node, dict)):
+            return False
+    return True
 
 
 def _moment(chance: random.Random) -> str:

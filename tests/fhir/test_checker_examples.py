@@ -10,6 +10,7 @@ from tests.fhir.official import definitions, examples
 EMPTY = "its narrative has neither text nor a picture (txt-2)"
 TARGET = "it refers to a type that its element does not permit"
 INCOMPLETE = "a mandatory element is missing"
+BASELESS = "it is neither abstract nor has a base (sdf-4)"
 
 UNSOUND = {
     "ActivityDefinition-blood-tubes-supply.json": EMPTY,
@@ -24,6 +25,10 @@ UNSOUND = {
     "PlanDefinition-KDN5.json": "its narrative holds comments, which HTML and XML end at different places",
     "Questionnaire-qs1.json": INCOMPLETE,
     "Questionnaire-zika-virus-exposure-assessment.json": EMPTY,
+    "StructureDefinition-Definition.json": BASELESS,
+    "StructureDefinition-Event.json": BASELESS,
+    "StructureDefinition-FiveWs.json": BASELESS,
+    "StructureDefinition-Request.json": BASELESS,
     "SearchParameter-codesystem-extensions-CodeSystem-author.json": INCOMPLETE,
     "SearchParameter-codesystem-extensions-CodeSystem-effective.json": INCOMPLETE,
     "SearchParameter-codesystem-extensions-CodeSystem-end.json": INCOMPLETE,
