@@ -32,6 +32,10 @@ class Caller:
     """Seconds since 1970; None for a system Caller."""
     system_reason: str | None = None
 
+    def __hash__(self) -> int:
+        """Of what differs from token to token; each request asks for it."""
+        return hash((self.subject, self.client, self.token_id, self.expires_at))
+
     @property
     def owner(self) -> str:
         """What an unclaimed upload belongs to: subject and client."""

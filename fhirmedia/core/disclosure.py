@@ -1,10 +1,10 @@
 """Disclosure: what one interaction touched, by whom and why; the content of an audit row."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as _quoted
-from operator import attrgetter
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
@@ -14,25 +14,9 @@ Outcome = Literal["0", "4", "8", "12"]
 """FHIR R4 audit-event-outcome: success, refused, failed for lack of means, crashed."""
 
 _FORM = 1
-_TEXTS = (
-    "outcome",
-    "issue",
-    "subject",
-    "client",
-    "user",
-    "token_id",
-    "purpose",
-    "reason",
-    "address",
-    "request_id",
-    "query_sha256",
-)
-_texts = attrgetter(*_TEXTS)
-_parts = attrgetter("key", "version", "depth", "patients")
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+class Touch(NamedTuple):
     """One resource that was listed, opened, downloaded, written or refused; `patients` are ids of local Patients.
 
     `version` is None where no version was settled on, as in a refusal.
@@ -44,9 +28,8 @@ class Touch:
     patients: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Disclosure:
-    """One interaction of one caller.
+class Disclosure(NamedTuple):
+    """One interaction of one caller; a tuple, since every request makes one.
 
     `time` is in milliseconds UTC; `interaction` is a code of FHIR R4 restful-interaction, or `content`; `patients`
     are all it was about, those of `touched` among them, each once; `reason` is why the program itself acted; `issue` is
@@ -77,22 +60,22 @@ class Disclosure:
         A touch reads `[type, id, version, depth, patients]`, its patients as positions in `patients`.
         """
         quoted = _quoted
+        issue = "" if self.issue is None else f',"issue":{quoted(self.issue)}'
+        who = _who(self.subject, self.client, self.user, self.token_id, self.purpose, self.reason)
+        address = "" if self.address is None else f',"address":{quoted(self.address)}'
+        query = "" if self.query_sha256 is None else f',"query_sha256":{quoted(self.query_sha256)}'
+        roles = _list("roles", map(quoted, self.roles))
+        patients = _list("patients", map(quoted, self.patients))
         place = {patient: str(at) for at, patient in enumerate(self.patients)}
         touched = [
             f'[{quoted(key.type)},{quoted(key.id)},{version or "null"},"{depth}",[{_positions(place, patients)}]]'
-            for key, version, depth, patients in map(_parts, self.touched)
+            for key, version, depth, patients in self.touched
         ]
-        members = [f'{{"form":{_FORM},"time":{self.time:d},"interaction":{quoted(self.interaction)}']
-        texts = zip(_TEXTS, _texts(self), strict=True)
-        members += [f'"{name}":{quoted(value)}' for name, value in texts if value is not None]
-        members += [
-            f'"{name}":[{",".join(map(quoted, values))}]'
-            for name, values in (("roles", self.roles), ("patients", self.patients))
-            if values
-        ]
-        if touched:
-            members.append(f'"touched":[{",".join(touched)}]')
-        return (",".join(members) + "}").encode("ascii")
+        return (
+            f'{{"form":{_FORM},"time":{self.time:d},"interaction":{quoted(self.interaction)},"outcome":"{self.outcome}"'
+            f'{issue}{who}{address},"request_id":{quoted(self.request_id)}{query}'
+            f"{roles}{patients}{_list('touched', touched)}}}"
+        ).encode("ascii")
 
 
 def decode_disclosure(content: bytes) -> Disclosure:
@@ -110,6 +93,27 @@ def decode_disclosure(content: bytes) -> Disclosure:
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         pass
     raise Failure(Category.CORRUPT, "An audit row does not hold a disclosure.")
+
+
+@lru_cache(maxsize=1024)
+def _who(
+    subject: str, client: str, user: str | None, token_id: str | None, purpose: str | None, reason: str | None
+) -> str:
+    """What a Disclosure says of the one who asks, which is the same for all requests with one token."""
+    stated = {
+        "subject": subject,
+        "client": client,
+        "user": user,
+        "token_id": token_id,
+        "purpose": purpose,
+        "reason": reason,
+    }
+    return "".join(f',"{name}":{_quoted(value)}' for name, value in stated.items() if value is not None)
+
+
+def _list(name: str, values: Iterable[str]) -> str:
+    joined = ",".join(values)
+    return f',"{name}":[{joined}]' if joined else ""
 
 
 def _positions(place: dict[str, str], patients: tuple[str, ...]) -> str:

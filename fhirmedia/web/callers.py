@@ -13,6 +13,7 @@ from fhirmedia.core.records import Key
 from fhirmedia.custody.session import RequestNote
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.issuer.trusted import TrustedIssuers
+from fhirmedia.web.request_log import note
 from fhirmedia.web.routing import Endpoint
 from fhirmedia.web.unauthenticated import UnauthenticatedCount
 
@@ -65,10 +66,13 @@ class Callers:
         except Failure as failure:
             self._refused.count(request, failure)
             raise
-        request.state.client = caller.client
-        address = request.client.host if request.client else None
-        query: bytes = request.scope["query_string"]
-        return Asker(caller, RequestNote(request.state.request_id, address, query, self._about(request)))
+        scope = request.scope
+        note(scope, "client", caller.client)
+        client = scope.get("client")
+        address = client[0] if client else None
+        return Asker(
+            caller, RequestNote(scope["state"]["request_id"], address, scope["query_string"], self._about(request))
+        )
 
     def _about(self, request: Request) -> Key | None:
         """The resource the address names, if it can be one."""
@@ -87,6 +91,6 @@ class Callers:
         judged = self._issuers.judge(token.strip(), now_s=self._archive.clock() // 1000)
         if isinstance(judged, Caller):
             return judged
-        request.state.check = judged.name
+        note(request.scope, "check", judged.name)
         text = "The access token has expired." if judged.code == "expired" else "The access token is not accepted."
         raise Failure(Category.UNAUTHENTICATED, text, code=judged.code)

@@ -30,7 +30,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        request_id = _request_id(scope)
+        request_id, refusal = _looked_at(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         status, sent, ended = 0, 0, False
 
@@ -45,7 +45,6 @@ class Envelope:
             await send(message)
 
         try:
-            refusal = _over_limits(scope)
             if refusal is not None:
                 await failure_response(refusal)(scope, receive, note)
             else:
@@ -55,21 +54,22 @@ class Envelope:
                 raise ConnectionAbortedError from None
         finally:
             seconds = time.perf_counter() - started
-            self._metrics.answered(template_of(scope), method_of(scope), status=status, seconds=seconds)
-            self._log.answered(scope, status=status, seconds=seconds, sent=sent)
+            route, method = template_of(scope), method_of(scope)
+            self._metrics.answered(route, method, status=status, seconds=seconds)
+            self._log.answered(route, method, scope["state"], status=status, seconds=seconds, sent=sent)
 
 
-def _request_id(scope: Scope) -> str:
+def _looked_at(scope: Scope) -> tuple[str, Failure | None]:
+    """The id of the request, the client's if it gave a fit one; and the limit its address or its headers are over."""
+    request_id, size = None, 0
     for name, value in scope["headers"]:
-        if name == REQUEST_ID and 0 < len(value) <= 64 and _ID_BYTES.issuperset(value):
-            given: str = value.decode()
-            return given
-    return f"{getrandbits(128):032x}"
-
-
-def _over_limits(scope: Scope) -> Failure | None:
+        size += len(name) + len(value)
+        if name == REQUEST_ID and request_id is None and 0 < len(value) <= 64 and _ID_BYTES.issuperset(value):
+            request_id = value.decode()
+    if request_id is None:
+        request_id = f"{getrandbits(128):032x}"
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > URL_MAX_BYTES:
-        return Failure(Category.URI_TOO_LONG, "The URL is over 16 kB; send the search as POST _search.")
-    if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_MAX_BYTES:
-        return Failure(Category.HEADERS_TOO_LARGE, "The headers are over 64 kB.")
-    return None
+        return request_id, Failure(Category.URI_TOO_LONG, "The URL is over 16 kB; send the search as POST _search.")
+    if size > HEADERS_MAX_BYTES:
+        return request_id, Failure(Category.HEADERS_TOO_LARGE, "The headers are over 64 kB.")
+    return request_id, None

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii as quoted
+from typing import Literal, get_args
 
 from starlette.types import Scope
 
@@ -12,8 +14,9 @@ from fhirmedia.core.clock import Clock, instant
 FLUSH_S = 0.05
 FLUSH_BYTES = 32 * 1024
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_NOTED = ("resource_type", "issue", "check", "client")
+Noted = Literal["resource_type", "issue", "check", "client"]
 """What routes leave in the state of a request for this log."""
+_NOTED = get_args(Noted)
 
 
 def method_of(scope: Scope) -> str:
@@ -27,6 +30,11 @@ def template_of(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", "-")
 
 
+def note(scope: Scope, name: Noted, text: str | None) -> None:
+    """Leave something for the line of this request."""
+    scope["state"][name] = text
+
+
 class RequestLog:
     """Gathers lines and writes them together a twentieth of a second later, which costs far less than one by one."""
 
@@ -35,14 +43,18 @@ class RequestLog:
         self._waiting: list[bytes] = []
         self._size = 0
 
-    def answered(self, scope: Scope, *, status: int, seconds: float, sent: int) -> None:
-        """Note one answer; `sent` is in bytes."""
-        state = scope["state"]
-        named = "".join(f',"{name}":{quoted(state[name])}' for name in _NOTED if state.get(name))
-        level = "error" if status >= 500 else "info"
+    def answered(
+        self, route: str, method: str, notes: Mapping[str, str | None], *, status: int, seconds: float, sent: int
+    ) -> None:
+        """Note one answer; `notes` is the state of the request, `sent` is in bytes."""
+        named = ""
+        for name in _NOTED:
+            text = notes.get(name)
+            if text:
+                named += f',"{name}":{quoted(text)}'
         line = (
-            f'{{"time":"{instant(self._clock())}","level":"{level}","request":"{state["request_id"]}",'
-            f'"method":"{method_of(scope)}","route":"{template_of(scope)}","status":{status},'
+            f'{{"time":"{instant(self._clock())}","level":"{"error" if status >= 500 else "info"}",'
+            f'"request":"{notes["request_id"]}","method":"{method}","route":"{route}","status":{status},'
             f'"ms":{seconds * 1000:.2f},"bytes":{sent}{named}}}\n'
         ).encode()
         if not self._waiting:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,7 +92,7 @@ def test_attempt_on_a_patient_is_that_patients_event() -> None:
 @example(a_disclosure("read", touch("Nonsense/x", version=None, depth="refused")), "read", "not-found")
 @given(disclosures, st.sampled_from([*INTERACTIONS, "capabilities"]), st.sampled_from([None, "forbidden", "exception"]))
 def test_whatever_clients_send_events_stay_sound(disclosure: Disclosure, interaction: str, issue: str | None) -> None:
-    for event in events_of(replace(disclosure, interaction=interaction, issue=issue)):
+    for event in events_of(disclosure._replace(interaction=interaction, issue=issue)):
         sound(event)
 
 
