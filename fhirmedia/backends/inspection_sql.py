@@ -12,9 +12,11 @@ from typing import NamedTuple
 from fhirmedia.backends.facts_codec import decode_facts
 from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.maintenance_sql import (
+    MISSING_REACHES,
     MISSING_REFERRERS,
     MISSING_UNCLAIMED,
     STRAY_PATIENTS,
+    STRAY_REACHES,
     STRAY_REFERRERS,
     STRAY_RESOURCES,
     STRAY_UNCLAIMED,
@@ -55,6 +57,7 @@ class _Rows(NamedTuple):
     cure: Cure = "mend"
 
 
+_VERSION = "v.type || '/' || v.id || '/_history/' || v.version"
 _BINARY_VERSION = "'Binary/' || {0} || '/_history/' || {1}.version"
 _WITHOUT_BYTES = "FROM binary_content c WHERE NOT EXISTS (SELECT 1 FROM blob b WHERE b.digest = c.digest)"
 _GONE_REFERRER = (
@@ -76,12 +79,9 @@ _ROWS = (
         for table, stray in zip(VALUES, STRAY_VALUES, strict=True)
     ),
     _Rows("index", "p.type || '/' || p.id", STRAY_PATIENTS, "is in the timeline of a patient it is not about"),
-    _Rows(
-        "records",
-        "v.type || '/' || v.id || '/_history/' || v.version",
-        MISSING_REFERRERS,
-        "holds no claim on its Binary",
-    ),
+    _Rows("index", _VERSION, MISSING_REACHES, "is missing in a history"),
+    _Rows("index", _VERSION, STRAY_REACHES, "is in a history it does not belong to"),
+    _Rows("records", _VERSION, MISSING_REFERRERS, "holds no claim on its Binary"),
     _Rows("records", "'Binary/' || r.binary_id", STRAY_REFERRERS, "counts as claimed by what does not refer to it"),
     _Rows("records", "'Binary/' || c.binary_id", MISSING_UNCLAIMED, "is claimed by nobody and not listed as such"),
     _Rows("records", "'Binary/' || u.binary_id", STRAY_UNCLAIMED, "is listed as unclaimed and is not"),

@@ -2,9 +2,10 @@
 
 from fhirmedia.backends.facts_codec import decode_facts, encode_facts
 from fhirmedia.backends.index_values import VALUE_TABLES
+from fhirmedia.backends.reach import put_reaches, remove_reaches
 from fhirmedia.backends.records_transaction import SqliteRecordTransaction
 from fhirmedia.core.digests import Digest
-from fhirmedia.core.records import Key, Record
+from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.r4.values import IndexEntries
 
 VALUES = tuple(table.name for table in VALUE_TABLES)
@@ -22,7 +23,24 @@ STRAY_PATIENTS = (
     " AND r.id = p.id AND r.recency = p.recency"
     " AND instr(' ' || coalesce(r.patients, r.sole_patient) || ' ', ' ' || p.patient || ' ') > 0)"
 )
-_NAMED = "json_each(CASE WHEN json_valid(CAST(v.facts AS TEXT)) THEN CAST(v.facts AS TEXT) ELSE '{}' END, '$.binaries')"
+_FACTS = "CASE WHEN json_valid(CAST(v.facts AS TEXT)) THEN CAST(v.facts AS TEXT) ELSE '{}' END"
+_NAMED = f"json_each({_FACTS}, '$.binaries')"
+_REACHES = (
+    f"SELECT 'unit/' || json_extract({_FACTS}, '$.unit') AS reach, v.type AS type, v.sequence AS sequence"
+    f" FROM record_version v UNION ALL SELECT 'encounter/' || json_extract({_FACTS}, '$.encounter'), v.type, v.sequence"
+    f" FROM record_version v UNION ALL SELECT 'sole_patient/' || json_extract({_FACTS}, '$.patients[0]'), v.type,"
+    f" v.sequence FROM record_version v WHERE json_array_length({_FACTS}, '$.patients') = 1"
+)
+_REACH_COLUMNS = "reach, type, sequence"
+MISSING_REACHES = (
+    f"FROM (SELECT * FROM ({_REACHES}) WHERE reach IS NOT NULL AND type <> 'Binary'"
+    f" EXCEPT SELECT {_REACH_COLUMNS} FROM version_reach) AS t JOIN record_version v ON v.sequence = t.sequence"
+)
+STRAY_REACHES = (
+    f"FROM (SELECT {_REACH_COLUMNS} FROM version_reach EXCEPT SELECT * FROM ({_REACHES})) AS t"
+    " JOIN record_version v ON v.sequence = t.sequence"
+)
+"""Of versions that are gone nothing is said: a history passes over them."""
 MISSING_REFERRERS = (
     f"FROM record_version v, {_NAMED} AS b WHERE NOT EXISTS"
     " (SELECT 1 FROM binary_referrer r WHERE r.binary_id = b.value AND r.sequence = v.sequence)"
@@ -52,6 +70,10 @@ _MEND_INDEX = (
         "DELETE FROM idx_patient WHERE (patient, recency, type, id)"
         f" IN (SELECT p.patient, p.recency, p.type, p.id {STRAY_PATIENTS})"
     ),
+)
+_MEND_REACHES = (
+    f"DELETE FROM version_reach WHERE ({_REACH_COLUMNS}) IN (SELECT t.reach, t.type, t.sequence {STRAY_REACHES})",
+    f"INSERT INTO version_reach ({_REACH_COLUMNS}) SELECT t.reach, t.type, t.sequence {MISSING_REACHES}",
 )
 _MEND_CLAIMS = (
     f"DELETE FROM binary_referrer WHERE (binary_id, sequence) IN (SELECT r.binary_id, r.sequence {STRAY_REFERRERS})",
@@ -90,7 +112,10 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
         execute, sequence = self._connection.execute, record.sequence
         (facts,) = execute("SELECT facts FROM record_version WHERE sequence = ?", (sequence,)).fetchone()
         execute("UPDATE record_version SET facts = ? WHERE sequence = ?", (encode_facts(record.facts), sequence))
-        for binary_id in _binaries_in(facts):
+        had = _legible(facts)
+        remove_reaches(self._connection, had, type=record.key.type, sequence=sequence)
+        put_reaches(self._connection, record.facts, type=record.key.type, sequence=sequence)
+        for binary_id in had.binaries:
             execute("DELETE FROM binary_referrer WHERE binary_id = ? AND sequence = ?", (binary_id, sequence))
         for binary_id in record.facts.binaries:
             execute("INSERT OR IGNORE INTO binary_referrer (binary_id, sequence) VALUES (?, ?)", (binary_id, sequence))
@@ -100,7 +125,7 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
             self._parts.index.put(self._connection, record, entries)
 
     def mend(self, *, claims: bool) -> None:
-        for statement in (*_MEND_INDEX, *(_MEND_CLAIMS if claims else ())):
+        for statement in (*_MEND_INDEX, *_MEND_REACHES, *(_MEND_CLAIMS if claims else ())):
             self._connection.execute(statement)
 
     def _erase_index_rows(self, key: Key) -> None:
@@ -112,9 +137,9 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
                 execute(f"DELETE FROM {table} WHERE rid = ?", found)
 
 
-def _binaries_in(facts: bytes) -> tuple[str, ...]:
-    """What the stored facts name; nothing where they cannot be read."""
+def _legible(facts: bytes) -> Facts:
+    """The stored facts; none where they cannot be read."""
     try:
-        return decode_facts(facts).binaries
+        return decode_facts(facts)
     except ValueError:
-        return ()
+        return Facts()

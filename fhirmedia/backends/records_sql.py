@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import bindparam, select
 
+from fhirmedia.backends.changes_sql import SqliteChanges
 from fhirmedia.backends.facts_codec import decode_facts
 from fhirmedia.backends.group_commit import GroupCommit
 from fhirmedia.backends.maintenance_sql import UNCLAIMED, SqliteUpkeepTransaction
@@ -22,6 +23,7 @@ from fhirmedia.backends.tables import BinaryContent, BinaryReferrer, Blob, Recor
 from fhirmedia.core.clock import Clock
 from fhirmedia.core.digests import Digest, parse_digest
 from fhirmedia.core.records import Key, Record
+from fhirmedia.ports.changes import ChangePage, Changes
 from fhirmedia.ports.records import Content
 
 T = TypeVar("T")
@@ -51,12 +53,6 @@ CURRENT_OF_MANY = (
 )
 """One statement for a page of Keys: a statement for each costs the driver twice as much."""
 VERSION = sqlite_text(select(*_columns).where(*_of_key, _version.c.version == bindparam("version")))
-HISTORY = sqlite_text(
-    select(*_columns)
-    .where(*_of_key, _version.c.version < bindparam("before"))
-    .order_by(_version.c.version.desc())
-    .limit(bindparam("most"))
-)
 CONTENT = sqlite_text(
     select(_content.c.content_type, _blob.c.digest, _blob.c.size, _blob.c.sha1, _blob.c.crcs)
     .join(_blob, _blob.c.digest == _content.c.digest)
@@ -92,6 +88,7 @@ class SqliteRecordStore:
         self, path: Path, *, lock_file: Path, parts: TransactionParts, clock: Clock, on_broken: Callable[[], None]
     ) -> None:
         self._reader = open_reader(path)
+        self._changes = SqliteChanges(path)
         self._writer = open_writer(path)
         self._lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._folder = path.parent
@@ -113,9 +110,8 @@ class SqliteRecordStore:
         row = self._reader.execute(VERSION, {"type": key.type, "id": key.id, "version": version}).fetchone()
         return None if row is None else record_of(row)
 
-    async def history(self, key: Key, *, before: int, limit: int) -> Sequence[Record]:
-        bound = {"type": key.type, "id": key.id, "before": before, "most": limit}
-        return [record_of(row) for row in self._reader.execute(HISTORY, bound)]
+    async def changes(self, page: ChangePage) -> Changes:
+        return await self._changes.walk(page)
 
     async def content(self, binary_id: str, version: int) -> Content | None:
         row = self._reader.execute(CONTENT, {"binary_id": binary_id, "version": version}).fetchone()
@@ -141,6 +137,7 @@ class SqliteRecordStore:
         self._checkpoints.close()
         self._writer.close()
         self._reader.close()
+        self._changes.close()
         os.close(self._lock)
 
     def _commit_group(self, group: Sequence[Work]) -> Sequence[Any]:

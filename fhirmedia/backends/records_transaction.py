@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from sqlalchemy import bindparam, delete, func, insert, select
 
 from fhirmedia.backends.facts_codec import decode_facts, encode_facts
+from fhirmedia.backends.reach import put_reaches
 from fhirmedia.backends.statements import sqlite_text
 from fhirmedia.backends.tables import BinaryContent, BinaryReferrer, Blob, RecordVersion, UnclaimedBinary, table_of
 from fhirmedia.core.digests import parse_digest
@@ -166,6 +167,7 @@ class SqliteRecordTransaction:
                 "body": body,
             },
         )
+        put_reaches(self._connection, draft.facts, type=key.type, sequence=sequence)
         self._next_sequence = sequence + 1
         if draft.content is not None:
             self._put_content(record, draft.content)

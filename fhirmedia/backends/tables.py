@@ -11,7 +11,10 @@ class RecordVersion(SQLModel, table=True):
     """One row per version, never updated; `sequence` orders all changes of the archive."""
 
     __tablename__ = "record_version"
-    __table_args__ = (Index("record_version_key", "type", "id", "version", unique=True),)
+    __table_args__ = (
+        Index("record_version_key", "type", "id", "version", unique=True),
+        Index("record_version_type", "type", "sequence"),
+    )
 
     sequence: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     type: str = Field(sa_column=Column(Text, nullable=False))
@@ -72,6 +75,30 @@ class UnclaimedBinary(SQLModel, table=True):
 
     binary_id: str = Field(sa_column=Column(Text, primary_key=True))
     uploaded_at: int
+
+
+class VersionReach(SQLModel, table=True):
+    """Versions by the facts that callers are bound to, so that a history visits what a caller may see and little else.
+
+    `reach` is a fact and its value, as `reaches` of `backends.reach` writes them.
+    """
+
+    __tablename__ = "version_reach"
+    __table_args__ = (PrimaryKeyConstraint("reach", "type", "sequence"), {"sqlite_with_rowid": False})
+
+    reach: str = Field(sa_column=Column(Text, nullable=False))
+    type: str = Field(sa_column=Column(Text, nullable=False))
+    sequence: int
+
+
+class PendingFacts(SQLModel, table=True):
+    """Records whose facts wait for a change elsewhere: the newest versions of a `reach`, after (type, sequence)."""
+
+    __tablename__ = "pending_facts"
+
+    reach: str = Field(sa_column=Column(Text, primary_key=True))
+    after_type: str = Field(sa_column=Column(Text, nullable=False))
+    after_sequence: int
 
 
 class Installation(SQLModel, table=True):

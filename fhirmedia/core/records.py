@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-Method = Literal["create", "update", "delete"]
+Method = Literal["create", "update-as-create", "update", "delete"]
+"""How a version came to be; `update-as-create` began, or began anew, under an id that its client named."""
 
 CONFIDENTIALITY = ("U", "L", "M", "N", "R", "V")
 """HL7 v3 Confidentiality codes, from open to very restricted."""
@@ -72,3 +73,8 @@ class Record:
     @property
     def deleted(self) -> bool:
         return self.method == "delete"
+
+    @property
+    def created(self) -> bool:
+        """Whether nothing was there before this version."""
+        return self.method in ("create", "update-as-create")

@@ -4,7 +4,7 @@ from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import Grant
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Method, Record
-from fhirmedia.custody.proposal import Proposal, expect, may_create_under
+from fhirmedia.custody.proposal import Proposal, expect, may_create_under, method_of
 from fhirmedia.ports.records import Content, Draft, RecordTransaction
 from fhirmedia.r4.codec import prepare
 from fhirmedia.r4.json_types import JsonObject
@@ -50,7 +50,7 @@ class Binaries:
                 raise Failure(Category.NOT_ALLOWED, "There is no such resource, and this client may not choose its id.")
             else:
                 self._replaceable(transaction, seen, proposal)
-        return self._put(transaction, caller, key, proposal.resource, content, old=old)
+        return self._put(transaction, caller, key, proposal.resource, content, method=method_of(proposal, old))
 
     def _replaceable(self, transaction: RecordTransaction, seen: Record, proposal: Proposal) -> None:
         """Raise unless a Binary that may be read may be changed too: nobody refers to it, so it is its reader's own."""
@@ -68,10 +68,9 @@ class Binaries:
         resource: JsonObject,
         content: Content,
         *,
-        old: Record | None = None,
+        method: Method = "create",
     ) -> Record:
         facts = Facts(owner=caller.owner)
-        method: Method = "create" if old is None or old.deleted else "update"
         return transaction.put(Draft(key, method, prepare(resource), facts, None, content))
 
 

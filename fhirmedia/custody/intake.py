@@ -11,10 +11,10 @@ from fhirmedia.access.grant import Action, Grant
 from fhirmedia.access.policy import IMPORTER
 from fhirmedia.access.security_labels import labels_of, security_to_store
 from fhirmedia.core.errors import Category, Failure, Issue
-from fhirmedia.core.records import Facts, Key, Method, Record
+from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.custody.binaries import BINARY, Binaries
 from fhirmedia.custody.claims import Claims
-from fhirmedia.custody.proposal import Proposal, expect, may_create_under
+from fhirmedia.custody.proposal import Proposal, expect, may_create_under, method_of
 from fhirmedia.ports.records import Content, Draft, RecordTransaction
 from fhirmedia.r4.codec import prepare
 from fhirmedia.r4.extract import PATIENT, Extractor
@@ -89,8 +89,7 @@ class Intake:
             raise Failure(Category.FORBIDDEN, "The token does not allow a resource about this patient or unit.")
         if not unchecked:
             self._check_references(neighbours, caller, grant, resource, key=key)
-        method: Method = "create" if old is None or old.deleted else "update"
-        return transaction.put(Draft(key, method, prepare(resource), facts, entries))
+        return transaction.put(Draft(key, method_of(proposal, old), prepare(resource), facts, entries))
 
     def _reading(self, resource: JsonObject, key: Key, lookup: Lookup) -> tuple[IndexEntries, Facts]:
         """What the index and access decisions know of a resource."""

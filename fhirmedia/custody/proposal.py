@@ -28,6 +28,13 @@ def expect(proposal: Proposal, old: Record | None) -> None:
         raise Failure(Category.PRECONDITION, "The resource has another version than If-Match names.")
 
 
+def method_of(proposal: Proposal, old: Record | None) -> Method:
+    """What history will say of a version that is no deletion, `old` being the newest one so far."""
+    if old is not None and not old.deleted:
+        return "update"
+    return "create" if proposal.method == "create" else "update-as-create"
+
+
 def may_create_under(caller: Caller, identity: str) -> bool:
     """Whether a PUT of this Caller may create a resource under this id."""
     return any(prefix == "*" or identity.startswith(prefix) for prefix in caller.id_prefixes)

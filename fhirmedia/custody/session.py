@@ -12,6 +12,7 @@ from fhirmedia.core.clock import Clock
 from fhirmedia.core.disclosure import Depth, Disclosure, Outcome, Touch
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, Record
+from fhirmedia.custody.changes import ChangeWalk, page_of
 from fhirmedia.custody.content import ContentTicket
 from fhirmedia.custody.including import Including
 from fhirmedia.custody.intake import Intake
@@ -90,19 +91,23 @@ class Session:
         self._touch(record, "opened")
         return record
 
-    async def history(self, key: Key, *, before: int, limit: int) -> Found:
-        """Visible versions below `before`, newest first, with the total of visible ones; the bookmark is a version.
+    async def history(self, of: Key | Sequence[str], walk: ChangeWalk) -> Found:
+        """Versions of a resource or of types, newest first; each and the newest one of its resource must be visible.
 
-        Raises Failure NOT_FOUND.
+        The bookmark is the sequence below which the walk goes on. Raises Failure NOT_FOUND, FORBIDDEN.
         """
-        await self._visible(key)
-        versions = await self._stores.records.history(key, before=2**62, limit=2**31)
-        admitted = [record for record in versions if self._grant.admits("read", key, record.facts)]
-        below = [record for record in admitted if record.version < before]
-        page = below[:limit]
-        for record in page:
+        if isinstance(of, Key):
+            await self._visible(of)
+        found = await self._stores.records.changes(page_of(self._grant, of, walk))
+        records = [record for record in found.records if self._grant.admits("read", record.key, record.facts)]
+        for record in records:
             self._touch(record, "opened")
-        return Found(page, len(admitted), [page[-1].version] if len(below) > len(page) > 0 else None)
+        return Found(records, found.total, None if found.below is None else [found.below])
+
+    def listable(self, types: Sequence[str]) -> list[str]:
+        """Those of the types whose records the Caller may both search and read."""
+        allowed = self._grant.listable(types)
+        return [each for each in types if each in allowed]
 
     async def search(
         self, query: Query, *, types: Sequence[str], walk: Walk, includes: Sequence[Include] = ()

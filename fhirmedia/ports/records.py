@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from fhirmedia.core.digests import Digest
 from fhirmedia.core.records import Facts, Key, Method, Record
+from fhirmedia.ports.changes import ChangePage, Changes
 from fhirmedia.r4.codec import PreparedBody
 from fhirmedia.r4.values import IndexEntries
 
@@ -77,8 +78,8 @@ class RecordStore(Protocol):
     async def version(self, key: Key, version: int) -> Record | None:
         """One version, or None."""
 
-    async def history(self, key: Key, *, before: int, limit: int) -> Sequence[Record]:
-        """Versions below `before`, newest first."""
+    async def changes(self, page: ChangePage) -> Changes:
+        """A piece of a history, newest version first. Raises Failure UNAVAILABLE."""
 
     async def content(self, binary_id: str, version: int) -> Content | None:
         """What that version of a Binary stands for."""

@@ -1,16 +1,21 @@
 """Bundles joined from stored bytes: no resource is parsed or dumped to put it into one (FHIR R4, Bundle)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from fhirmedia.core.clock import instant
 from fhirmedia.core.ids import new_id
-from fhirmedia.core.records import Record
+from fhirmedia.core.records import Method, Record
 from fhirmedia.r4.codec import dump
 from fhirmedia.r4.json_types import JsonObject
 
-_STATUS = {"create": "201 Created", "update": "200 OK", "delete": "204 No Content"}
+_STATUS: Mapping[Method, str] = {
+    "create": "201 Created",
+    "update-as-create": "201 Created",
+    "update": "200 OK",
+    "delete": "204 No Content",
+}
 
 _MODE = {mode: b',"search":{"mode":"%s"}}' % mode.encode() for mode in ("match", "include")}
 
@@ -43,7 +48,7 @@ def searchset(
 
 
 def history(
-    records: Iterable[Record], *, base_url: str, links: Sequence[tuple[str, str]], total: int, now: int
+    records: Iterable[Record], *, base_url: str, links: Sequence[tuple[str, str]], total: int | None, now: int
 ) -> bytes:
     """A history: newest version first, each with the request and response that made it."""
     entries = []
@@ -68,8 +73,8 @@ def history(
 
 
 def _request(record: Record) -> JsonObject:
-    """What made a version; whatever was there before under the same id was made anew by PUT."""
-    if record.method == "create" and record.version == 1:
+    """What made a version."""
+    if record.method == "create":
         return {"method": "POST", "url": record.key.type}
     return {"method": "DELETE" if record.deleted else "PUT", "url": str(record.key)}
 

@@ -1,12 +1,12 @@
-"""Routes of history (FHIR R4, http 3.1.0.9)."""
+"""Routes of history (FHIR R4, http 3.1.0.12)."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from fhirmedia.interactions.archive import Archive, Asker
-from fhirmedia.interactions.history import history
+from fhirmedia.interactions.history import Of, history
 from fhirmedia.web.answers import json_response
-from fhirmedia.web.asked import key_of, query_of
+from fhirmedia.web.asked import key_of, query_of, type_of
 from fhirmedia.web.callers import AskedRoute
 from fhirmedia.web.headers import require_json_answer
 
@@ -18,10 +18,22 @@ class HistoryRoutes:
         self._archive = archive
 
     def routes(self) -> list[AskedRoute]:
-        """The versions of one resource."""
-        return [AskedRoute("GET", "/fhir/{type}/{id}/_history", "history-instance", self.history)]
+        """The versions of one resource, of a type, and of everything."""
+        return [
+            AskedRoute("GET", "/fhir/{type}/{id}/_history", "history-instance", self.of_resource),
+            AskedRoute("GET", "/fhir/{type}/_history", "history-type", self.of_type),
+            AskedRoute("GET", "/fhir/_history", "history-system", self.of_system),
+        ]
 
-    async def history(self, request: Request, asker: Asker) -> Response:
-        key = key_of(request)
+    async def of_resource(self, request: Request, asker: Asker) -> Response:
+        return await self._history(request, asker, key_of(request))
+
+    async def of_type(self, request: Request, asker: Asker) -> Response:
+        return await self._history(request, asker, type_of(request))
+
+    async def of_system(self, request: Request, asker: Asker) -> Response:
+        return await self._history(request, asker, None)
+
+    async def _history(self, request: Request, asker: Asker, of: Of) -> Response:
         require_json_answer(request)
-        return json_response(request, await history(self._archive, asker, key, query_of(request)))
+        return json_response(request, await history(self._archive, asker, of, query_of(request)))

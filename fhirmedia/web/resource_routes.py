@@ -104,7 +104,7 @@ class ResourceRoutes:
                 record = await upload_resource(self._archive, asker, resource, key=key, expected=expected)
             else:
                 record = await update(self._archive, asker, key, resource, expected=expected)
-        return written_response(request, record, base_url=self._archive.base_url, created=record.method == "create")
+        return written_response(request, record, base_url=self._archive.base_url, created=record.created)
 
     async def delete(self, request: Request, asker: Asker) -> Response:
         key, expected = key_of(request), if_match(request)

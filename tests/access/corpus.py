@@ -36,6 +36,7 @@ def ask(lines: str, method: str, path: str, **sent: Any) -> Ask:
 def corpus(someone: Someone) -> Iterator[Ask]:
     """Questions first, then writes, then the questions a write raises."""
     yield from _searches(someone)
+    yield from _histories()
     for key in _keys(someone):
         yield from _reads(key)
     for binary in _binaries(someone):
@@ -62,11 +63,12 @@ def walk(world: World) -> None:
                 page = look(world, "GET", following)
                 links = page.json().get("link", []) if page.status_code == 200 else []
                 following = next((link["url"] for link in links if link["relation"] == "next"), None)
-    following = "/Media/turned/_history?_count=1"
-    while following is not None:
-        page = look(world, "GET", following)
-        links = page.json().get("link", [])
-        following = next((link["url"] for link in links if link["relation"] == "next"), None)
+    for first in ("/Media/turned/_history?_count=1", "/Media/_history?_count=4", "/_history?_count=7"):
+        following = first
+        while following is not None:
+            page = look(world, "GET", following)
+            links = page.json().get("link", []) if page.status_code == 200 else []
+            following = next((link["url"] for link in links if link["relation"] == "next"), None)
 
 
 def _searches(someone: Someone) -> Iterator[Ask]:
@@ -128,6 +130,18 @@ def _searches(someone: Someone) -> Iterator[Ask]:
     for kind in ("Encounter", "DocumentReference", "Patient", "Organization"):
         yield ask("total, identifier", "GET", f"/{kind}?_total=accurate")
         yield ask("identifier", "GET", f"/{kind}?identifier=secret-1")
+
+
+def _histories() -> Iterator[Ask]:
+    for path in ("/Media/_history", "/Encounter/_history", "/Patient/_history", "/Organization/_history", "/_history"):
+        yield ask("history, total, 403 or 404", "GET", path)
+        yield ask("history, total", "GET", f"{path}?_count=0")
+        yield ask("history, next, last page", "GET", f"{path}?_count=3")
+    for minute in range(0, 40, 5):
+        moment = instant(MORNING + minute * MINUTE + 30_000)
+        yield ask("history, total", "GET", f"/_history?_since={moment}")
+        yield ask("history, formerly visible", "GET", f"/Media/_history?_at={moment}")
+        yield ask("history, formerly visible, deleted or never", "GET", f"/_history?_at={moment}&_count=2")
 
 
 def _keys(someone: Someone) -> list[str]:

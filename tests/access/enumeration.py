@@ -27,6 +27,8 @@ ROUTES: Mapping[tuple[str, str], str] = {
     ("DELETE", RESOURCE): "delete",
     ("GET", HISTORY): "history",
     ("GET", HISTORY + "/{version}"): "vread",
+    ("GET", "/fhir/{type}/_history"): "history-type",
+    ("GET", "/fhir/_history"): "history-system",
     ("POST", "/fhir/{type}"): "create",
     ("GET", "/fhir/{type}"): "search-type",
     ("POST", "/fhir/{type}/_search"): "search-type",
@@ -91,6 +93,14 @@ ANSWERS: Mapping[str, Mapping[str, str]] = {
         "audit": _READ["audit"],
         "*": "       403     200     200     200    200   403     200      403     200",
     },
+    "history-type": {
+        "clinical": "403     200     200     200    200   403     200      403     200",
+        "patient": " 403     200     200     200    200   403     200      403     200",
+        "directory": "403     403     403     200    200   403     200      403     200",
+        "bytes": _UNSERVED,
+        "audit": _UNSERVED,
+    },
+    "history-system": {"": "200 200   200     200    200   403     200      403     200"},
     "search-system": {"": "403 403     403     200    200   403     200      403     200"},
     "public": {"": " ".join(["200"] * len(KNOWN))},
 }

@@ -18,6 +18,7 @@ from fhirmedia.core.audit_chain import GENESIS, ChainedRow, chain_hash
 from fhirmedia.core.digests import digest_of
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Method, Record
+from fhirmedia.ports.changes import ChangePage, Changes
 from fhirmedia.ports.records import Blob, Content, Draft, RecordStore, RecordTransaction
 from fhirmedia.r4.codec import prepare
 from fhirmedia.r4.json_types import JsonObject
@@ -101,6 +102,10 @@ def putting(*drafts: Draft) -> Callable[[RecordTransaction], list[Record]]:
     return work
 
 
+def every(_key: Key, _facts: Facts) -> bool:
+    return True
+
+
 async def test_versions_count_from_one_and_are_all_kept(store: RecordStore) -> None:
     key = Key("Media", "m")
     assert await store.read([key]) == [None]
@@ -112,8 +117,8 @@ async def test_versions_count_from_one_and_are_all_kept(store: RecordStore) -> N
     assert [record.deleted for record in written] == [False, False, True, False]
     assert await store.read([key, Key("Media", "other"), key]) == [written[-1], None, written[-1]]
     assert [await store.version(key, number) for number in (1, 2, 3, 4, 5)] == [*written, None]
-    assert list(await store.history(key, before=2**62, limit=100)) == written[::-1]
-    assert list(await store.history(key, before=3, limit=1)) == [written[1]]
+    assert await store.changes(ChangePage([key], every, before=2**62, count=100)) == Changes(written[::-1], None, 4)
+    assert await store.changes(ChangePage([key], every, before=3, count=1)) == Changes([written[1]], 2, 2)
 
 
 async def test_ids_are_compared_exactly(store: RecordStore) -> None:

@@ -139,19 +139,19 @@ LASTING = {
 CURABLE = {
     "facts name no patient": (
         edit_facts(M2, lambda facts: facts.pop("patients")),
-        {("facts", "Media/m/_history/2")},
+        {("facts", "Media/m/_history/2"), ("index", "Media/m/_history/2")},
     ),
     "facts of an old version name another unit": (
         edit_facts(M1, lambda facts: facts.update(unit="other")),
-        {("facts", "Media/m/_history/1")},
+        {("facts", "Media/m/_history/1"), ("index", "Media/m/_history/1")},
     ),
     "facts of a deletion name another patient": (
         edit_facts("type = 'Media' AND id = 'gone' AND version = 2", lambda facts: facts.update(patients=["q"])),
-        {("facts", "Media/gone/_history/2")},
+        {("facts", "Media/gone/_history/2"), ("index", "Media/gone/_history/2")},
     ),
     "facts cannot be read": (
         sql(f"UPDATE record_version SET facts = '{{' WHERE {N1}"),
-        {("facts", "Media/n/_history/1"), ("records", "Binary/film")},
+        {("facts", "Media/n/_history/1"), ("index", "Media/n/_history/1"), ("records", "Binary/film")},
     ),
     "facts that say nothing cannot be read": (
         sql("UPDATE record_version SET facts = '{' WHERE type = 'Organization' AND id = 'region'"),
@@ -160,6 +160,14 @@ CURABLE = {
     "facts name no Binary": (
         edit_facts(N1, lambda facts: facts.pop("binaries")),
         {("facts", "Media/n/_history/1"), ("records", "Binary/film")},
+    ),
+    "a version is not found by its unit": (
+        sql("DELETE FROM version_reach WHERE reach = 'unit/derm' AND sequence = 7"),
+        {("index", "Media/m/_history/1")},
+    ),
+    "a version is found by a unit it is not of": (
+        sql("INSERT INTO version_reach (reach, type, sequence) VALUES ('unit/other', 'Media', 7)"),
+        {("index", "Media/m/_history/1")},
     ),
     "an index row is gone": (sql(f"DELETE FROM idx_token WHERE rid = {RID}"), {("index", "Media/m")}),
     "an index row is too many": (

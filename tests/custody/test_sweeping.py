@@ -98,8 +98,8 @@ async def test_what_is_or_was_referred_to_stays(tmp_path: Path) -> None:
         for _ in range(4):
             here.clock.forward(200)
             assert await here.house.sweeper.sweep() == Swept()
-        assert newest(here, "claimed") == (1, "create")
-        assert newest(here, "once-claimed") == (1, "create")
+        assert newest(here, "claimed") == (1, "update-as-create")
+        assert newest(here, "once-claimed") == (1, "update-as-create")
         assert here.object(PICTURE).exists()
         assert here.object(b"another").exists()
 
@@ -289,7 +289,7 @@ async def test_one_process_sweeps_and_the_next_takes_over(tmp_path: Path) -> Non
         assert other is not None
         task = asyncio.create_task(here.house.sweeper.run(first_s=0.02, every_s=0.02))
         await asyncio.sleep(0.3)
-        assert newest(here, "b") == (1, "create")
+        assert newest(here, "b") == (1, "update-as-create")
         other.close()
         for _ in range(200):
             if newest(here, "b")[1] == "delete":
