@@ -46,6 +46,7 @@ from fhirmedia.r4.conformance import definition_types, definitions
 from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.registry import Registry, load_registry
 from fhirmedia.web.callers import Callers
+from fhirmedia.web.cors import Cors
 from fhirmedia.web.envelope import Envelope
 from fhirmedia.web.errors import answer_crash, answer_failure, answer_http_exception
 from fhirmedia.web.fhir_routes import FhirRoutes
@@ -143,7 +144,10 @@ def open_house(
         clock=clock,
     )
 
+    archive = Archive(custodian, registry, settings, base_url, zone, clock)
+
     async def close() -> None:
+        await archive.sandbox.close()
         await custodian.close()
         await asyncio.to_thread(upkeep.close)
         await index.close()
@@ -158,7 +162,6 @@ def open_house(
         clock=clock,
         unclaimed_hours=settings.unclaimed_hours,
     )
-    archive = Archive(custodian, registry, settings, base_url, zone, clock)
     return House(archive, disclosures, sweeper, Mender(records, clock=clock), close)
 
 
@@ -195,7 +198,7 @@ def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock
     fhir = FhirRoutes(archive, Callers(issuers, refused, archive), version=__version__)
     routes = [*fhir.routes(), *health_routes(health, metrics)]
     app.router.routes.extend(routes)
-    return Envelope(Shortcut(routes, app), metrics, log)
+    return Envelope(Cors(Shortcut(routes, app), issuers.origins), metrics, log)
 
 
 def witness_of(folder: Folder, clock: Clock) -> Witness:

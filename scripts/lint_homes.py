@@ -19,7 +19,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "msgspec": ("r4.codec",),
     "numpy": ("demo",),
     "obstore": ("backends.objects_s3",),
-    "PIL": ("demo",),
+    "PIL": ("media.pictures", "demo"),
     "prometheus_client": ("web.metrics",),
     "psycopg": ("backends",),
     "pydantic": ("r4.model",),

@@ -1,6 +1,6 @@
 """What every interaction works with: the Custodian, what is served, and the addresses and limits in force."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from fhirmedia.access.caller import Caller
@@ -8,6 +8,7 @@ from fhirmedia.core.clock import Clock
 from fhirmedia.core.settings import Settings
 from fhirmedia.custody.custodian import Custodian
 from fhirmedia.custody.session import RequestNote
+from fhirmedia.media.sandbox import Sandbox
 from fhirmedia.r4.registry import Registry
 
 
@@ -21,6 +22,7 @@ class Archive:
     base_url: str
     zone: ZoneInfo
     clock: Clock
+    sandbox: Sandbox = field(default_factory=Sandbox, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

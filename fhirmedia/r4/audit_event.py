@@ -74,6 +74,7 @@ _KINDS = {
     "read": _read("read"),
     "vread": _read("vread"),
     "content": _read("read"),
+    "rendition": _read("read"),
     "history-instance": _read("read", "history-instance"),
     "history-type": _read("read", "history-type"),
     "history-system": _read("read", "history-system"),

@@ -1,0 +1,24 @@
+"""Routes of operations: one address each, below the resource, type or base they work on (FHIR R4, operations)."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhirmedia.interactions.archive import Archive, Asker
+from fhirmedia.web.callers import AskedRoute
+from fhirmedia.web.rendition_response import rendition_response
+
+INSTANCE = "/fhir/{type}/{id}"
+
+
+class OperationRoutes:
+    """Endpoints over one Archive."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    def routes(self) -> list[AskedRoute]:
+        """In the order of how often they are asked."""
+        return [AskedRoute("GET", INSTANCE + "/$rendition", "rendition", self.rendition)]
+
+    async def rendition(self, request: Request, asker: Asker) -> Response:
+        return await rendition_response(self._archive, request, asker)
