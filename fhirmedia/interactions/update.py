@@ -3,13 +3,13 @@
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.ids import FHIR_ID
 from fhirmedia.core.records import Key, Record
-from fhirmedia.custody.proposal import Proposal
+from fhirmedia.custody.proposal import Expected, Proposal
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.interactions.resource_in import lift, resource_in
 from fhirmedia.r4.json_types import JsonObject
 
 
-async def update(archive: Archive, asker: Asker, key: Key, sent: JsonObject, *, expected: int | None) -> Record:
+async def update(archive: Archive, asker: Asker, key: Key, sent: JsonObject, *, expected: Expected) -> Record:
     """The new version; version 1 where the Caller may choose ids and nothing was there.
 
     Raises Failure INVALID, UNPROCESSABLE, FORBIDDEN, NOT_ALLOWED, PRECONDITION, CONFLICT, TOO_LARGE.

@@ -1,4 +1,4 @@
-"""Answers in FHIR JSON: compressed and indented on request, with the headers R4 names."""
+"""Answers in FHIR JSON or XML: compressed and indented on request, with the headers R4 names."""
 
 import gzip
 
@@ -9,23 +9,31 @@ from fhirmedia.core.clock import http_date
 from fhirmedia.core.records import Record
 from fhirmedia.custody.binaries import BINARY
 from fhirmedia.r4.codec import dump, indent
+from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.outcome import all_ok
-from fhirmedia.web.errors import FHIR_JSON
+from fhirmedia.r4.xml_out import to_xml
 from fhirmedia.web.headers import accepted, not_modified, preference
+from fhirmedia.web.negotiation import FHIR_JSON, FHIR_XML, answer_format, is_pretty
 
 COMPRESS_FROM_BYTES = 1400
 """Below one packet compression saves nothing."""
 
+_JSON = f"{FHIR_JSON}; charset=utf-8"
+_XML = f"{FHIR_XML}; charset=utf-8"
 _VARY = "Accept, Accept-Encoding, Authorization, Origin"
 
 
-def json_response(
+def fhir_response(
     request: Request, body: bytes, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    """The body as FHIR JSON."""
-    if b"_pretty=true" in request.scope["query_string"]:
+    """The body, which is FHIR JSON, in the form that was settled on."""
+    content_type = _JSON
+    if answer_format(request.scope) == "xml":
+        content_type = _XML
+        body = to_xml(parse_json(body), pretty=is_pretty(request.scope))
+    elif is_pretty(request.scope):
         body = indent(body)
-    stated = {"Content-Type": f"{FHIR_JSON}; charset=utf-8", "Vary": _VARY}
+    stated = {"Content-Type": content_type, "Vary": _VARY}
     stated |= headers or {}
     if len(body) >= COMPRESS_FROM_BYTES and "gzip" in accepted(request.headers.get("accept-encoding", "")):
         body = gzip.compress(body, compresslevel=1)
@@ -38,13 +46,15 @@ def record_response(request: Request, record: Record) -> Response:
     validators = _validators(record)
     if not_modified(request, version=record.version, changed_at=record.changed_at):
         return Response(status_code=304, headers=validators)
-    return json_response(request, record.body or b"{}", headers=validators)
+    return fhir_response(request, record.body or b"{}", headers=validators)
 
 
-def written_response(request: Request, record: Record, *, base_url: str, created: bool) -> Response:
-    """What a create or update answers, as `Prefer` asks."""
+def written_response(
+    request: Request, record: Record, *, base_url: str, created: bool, found: bool = False
+) -> Response:
+    """What a create or update answers, as `Prefer` asks; `found` is what a conditional create came upon."""
     headers = _validators(record)
-    if created:
+    if created or found:
         # Versions of a Binary are not read by themselves, so its address names none.
         version = "" if record.key.type == BINARY else f"/_history/{record.version}"
         headers["Location"] = f"{base_url}/{record.key}{version}"
@@ -54,10 +64,22 @@ def written_response(request: Request, record: Record, *, base_url: str, created
             return Response(status_code=status, headers=headers)
         case "OperationOutcome":
             done = "The resource was created." if created else "The resource was updated."
-            return json_response(request, dump(all_ok(done)), status=status, headers=headers)
+            done = "The resource was there already." if found else done
+            return fhir_response(request, dump(all_ok(done)), status=status, headers=headers)
         case "representation":
-            return json_response(request, record.body or b"{}", status=status, headers=headers)
+            return fhir_response(request, record.body or b"{}", status=status, headers=headers)
+
+
+def deleted_response(request: Request, record: Record) -> Response:
+    """What a delete answers: nothing, unless `Prefer` asks for an OperationOutcome."""
+    headers = {"ETag": f'W/"{record.version}"'}
+    if preference(request).returns == "OperationOutcome":
+        return fhir_response(request, dump(all_ok("The resource was deleted.")), headers=headers)
+    return Response(status_code=204, headers=headers)
 
 
 def _validators(record: Record) -> dict[str, str]:
     return {"ETag": f'W/"{record.version}"', "Last-Modified": http_date(record.changed_at)}
+
+
+json_response = fhir_response

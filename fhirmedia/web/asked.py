@@ -7,13 +7,14 @@ from fhirmedia.core.ids import FHIR_ID
 from fhirmedia.core.records import Key
 from fhirmedia.r4.elements import resource_types
 from fhirmedia.r4.query_string import decode_query
-from fhirmedia.web.headers import JSON_TYPES
+from fhirmedia.web.negotiation import FHIR_XML, JSON_TYPES, media_type
+from fhirmedia.web.request_log import note
 
 
 def type_of(request: Request) -> str:
     """The type the address names, as it stands; the log learns it only if R4 has it."""
     kind: str = request.path_params["type"]
-    request.state.resource_type = kind if kind in resource_types() else None
+    note(request.scope, "resource_type", kind if kind in resource_types() else None)
     return kind
 
 
@@ -30,9 +31,10 @@ def query_of(request: Request) -> list[tuple[str, str]]:
     return decode_query(request.scope["query_string"])
 
 
-def is_json(request: Request) -> bool:
-    """Whether the body is announced as FHIR JSON."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() in JSON_TYPES
+def is_resource(request: Request) -> bool:
+    """Whether the body of a Binary is announced as the resource; other XML than FHIR's is content."""
+    announced = media_type(request.headers.get("content-type", "")).name
+    return announced in JSON_TYPES or announced == FHIR_XML
 
 
 def content_type_of(request: Request) -> str:

@@ -1,5 +1,6 @@
 """Request bodies: streamed, or read up to a limit; never touched before the caller is known."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
@@ -7,16 +8,26 @@ from starlette.requests import ClientDisconnect, Request
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.json_types import JsonObject
-from fhirmedia.web.headers import require_json_body
+from fhirmedia.r4.xml_in import parse_xml
+from fhirmedia.web.negotiation import FHIR_JSON, FHIR_VERSION, FHIR_XML, JSON_TYPES, XML_TYPES, media_type
 
 RESOURCE_MAX_BYTES = 16 * 2**20
 FORM_MAX_BYTES = 256 * 2**10
 
+LONG_BYTES = 2**20
+"""A body from this size on is read in a thread: others are answered meanwhile."""
+
 
 async def resource_body(request: Request, *, limit: int = RESOURCE_MAX_BYTES) -> JsonObject:
-    """The body as an object of FHIR JSON, unchecked. Raises UNSUPPORTED_MEDIA, TOO_LARGE, INVALID."""
-    require_json_body(request)
-    return parse_json(await whole_body(request, limit=limit))
+    """The body, FHIR JSON or XML, as FHIR JSON's object, unchecked. Raises UNSUPPORTED_MEDIA, TOO_LARGE, INVALID."""
+    announced = media_type(request.headers.get("content-type", ""))
+    if announced.name not in JSON_TYPES and announced.name not in XML_TYPES:
+        raise Failure(Category.UNSUPPORTED_MEDIA, f"The body must be FHIR JSON or XML ({FHIR_JSON}, {FHIR_XML}).")
+    if not announced.is_ours:
+        raise Failure(Category.UNSUPPORTED_MEDIA, f"The body must be FHIR {FHIR_VERSION}, written in UTF-8.")
+    content = await whole_body(request, limit=limit)
+    parse = parse_json if announced.name in JSON_TYPES else parse_xml
+    return parse(content) if len(content) < LONG_BYTES else await asyncio.to_thread(parse, content)
 
 
 async def whole_body(request: Request, *, limit: int) -> bytes:

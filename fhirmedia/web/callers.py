@@ -13,6 +13,7 @@ from fhirmedia.core.records import Key
 from fhirmedia.custody.session import RequestNote
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.issuer.trusted import TrustedIssuers
+from fhirmedia.web.cors import CALLER_ORIGINS
 from fhirmedia.web.request_log import note
 from fhirmedia.web.routing import Endpoint
 from fhirmedia.web.unauthenticated import UnauthenticatedCount
@@ -68,6 +69,7 @@ class Callers:
             raise
         scope = request.scope
         note(scope, "client", caller.client)
+        scope[CALLER_ORIGINS] = caller.origins
         client = scope.get("client")
         address = client[0] if client else None
         return Asker(

@@ -12,7 +12,10 @@ from fhirmedia.core.digests import sha256_hex
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.custody.content import ContentTicket
 from fhirmedia.media.sniff import is_inert
-from fhirmedia.web.errors import FHIR_JSON, STATUS, failure_response
+from fhirmedia.r4.json_in import parse_json
+from fhirmedia.r4.xml_out import to_xml
+from fhirmedia.web.errors import STATUS, failure_response
+from fhirmedia.web.negotiation import FHIR_JSON, FHIR_XML, Format
 from fhirmedia.web.ranges import Span, parse_range
 
 
@@ -39,17 +42,21 @@ async def raw_response(request: Request, ticket: ContentTicket) -> Response:
     return StreamingResponse(await _begun(ticket.stream(start, stop)), status, headers)
 
 
-async def resource_response(request: Request, ticket: ContentTicket) -> Response:
-    """The Binary as FHIR JSON: its stored body, with `data` encoded on the way."""
+async def resource_response(request: Request, ticket: ContentTicket, *, form: Format) -> Response:
+    """The Binary as FHIR JSON or XML: its stored body, with `data` encoded on the way."""
     body = ticket.record.body or b"{}"
-    tag = f'"{sha256_hex(ticket.content.blob.digest)[:32]}-{ticket.record.version}-json"'
-    headers = {"ETag": tag, "Content-Type": FHIR_JSON}
+    tag = f'"{sha256_hex(ticket.content.blob.digest)[:32]}-{ticket.record.version}-{form}"'
+    headers = {"ETag": tag, "Content-Type": FHIR_JSON if form == "json" else FHIR_XML}
     if _has_it(request, tag):
         return Response(status_code=304, headers=headers)
     encoded = -(-ticket.size // 3) * 4
-    opened = body[:-1] + b',"data":"'
+    opened, closing = body[:-1] + b',"data":"', b'"}'
+    if form == "xml":
+        body = to_xml(parse_json(body))
+        # The last element of a Binary is its data.
+        opened, closing = body.removesuffix(b"</Binary>") + b'<data value="', b'"/></Binary>'
     data_is_empty = ticket.size == 0
-    headers["Content-Length"] = str(len(body) if data_is_empty else len(opened) + encoded + 2)
+    headers["Content-Length"] = str(len(body) if data_is_empty else len(opened) + encoded + len(closing))
     if request.method == "HEAD" or data_is_empty:
         return Response(body if data_is_empty else b"", 200, headers)
 
@@ -59,7 +66,7 @@ async def resource_response(request: Request, ticket: ContentTicket) -> Response
         yield opened
         async for chunk in _base64(content):
             yield chunk
-        yield b'"}'
+        yield closing
 
     return StreamingResponse(parts(), 200, headers)
 
@@ -93,7 +100,7 @@ def _spans(request: Request, ticket: ContentTicket, headers: dict[str, str]) -> 
     try:
         return parse_range(given, ticket.size)
     except Failure as failure:
-        response = failure_response(failure)
+        response = failure_response(failure, request.scope)
         response.headers["Content-Range"] = f"bytes */{ticket.size}"
         response.status_code = STATUS[Category.RANGE]
         return response

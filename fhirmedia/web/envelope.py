@@ -46,7 +46,7 @@ class Envelope:
 
         try:
             if refusal is not None:
-                await failure_response(refusal)(scope, receive, note)
+                await failure_response(refusal, scope)(scope, receive, note)
             else:
                 await self._app(scope, receive, note)
         except Exception:  # noqa: BLE001 (it was answered further in; the server would print its text)

@@ -7,10 +7,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.r4.codec import dump
 from fhirmedia.r4.outcome import operation_outcome
+from fhirmedia.r4.xml_out import to_xml
+from fhirmedia.web.negotiation import FHIR_JSON, FHIR_XML, answer_format, settle_for_failure
+from fhirmedia.web.request_log import note
 
 STATUS = {
     Category.INVALID: 400,
@@ -43,14 +47,13 @@ _SENTENCES = {
     405: "This address does not take that method.",
 }
 
-FHIR_JSON = "application/fhir+json"
 ROUTES = "fhirmedia.routes"
 """Where a scope holds all routes there are, for the Allow header."""
 log = logging.getLogger("fhirmedia")
 
 
-def failure_response(failure: Failure) -> Response:
-    """The OperationOutcome of a Failure, with the headers its category wants."""
+def failure_response(failure: Failure, scope: Scope) -> Response:
+    """The OperationOutcome of a Failure, in the form the request wants, with the headers its category wants."""
     headers = {}
     if failure.category is Category.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = 'Bearer realm="fhirmedia", error="invalid_token"'
@@ -58,15 +61,18 @@ def failure_response(failure: Failure) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="fhirmedia", error="insufficient_scope"'
     if failure.retry_after_s is not None:
         headers["Retry-After"] = str(failure.retry_after_s)
-    outcome = dump(operation_outcome(failure.issues))
-    return Response(outcome, STATUS[failure.category], headers, media_type=FHIR_JSON)
+    outcome = operation_outcome(failure.issues)
+    settle_for_failure(scope)
+    if answer_format(scope) == "xml":
+        return Response(to_xml(outcome), STATUS[failure.category], headers, media_type=FHIR_XML)
+    return Response(dump(outcome), STATUS[failure.category], headers, media_type=FHIR_JSON)
 
 
 async def answer_failure(request: Request, error: Exception) -> Response:
     """Exception handler for Failure."""
     assert isinstance(error, Failure)
-    request.state.issue = error.issues[0].code
-    response = failure_response(error)
+    note(request.scope, "issue", error.issues[0].code)
+    response = failure_response(error, request.scope)
     if error.category is Category.NOT_ALLOWED:
         response.headers["Allow"] = _other_methods(request)
     return response
@@ -77,7 +83,7 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     category = _OF_STATUS.get(error.status_code, Category.INVALID)
     sentence = _SENTENCES.get(error.status_code, "The request cannot be read.")
-    response = failure_response(Failure(category, sentence))
+    response = failure_response(Failure(category, sentence), request.scope)
     if category is Category.NOT_ALLOWED:
         response.headers["Allow"] = _other_methods(request)
     return response
@@ -99,4 +105,5 @@ async def answer_crash(request: Request, error: Exception) -> Response:
         frames.append(f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}")
         trace = trace.tb_next
     log.error("unexpected %s at %s", type(error).__name__, " > ".join(frames[-8:]))
-    return failure_response(Failure(Category.INTERNAL, "The server met a condition it did not expect."))
+    failure = Failure(Category.INTERNAL, "The server met a condition it did not expect.")
+    return failure_response(failure, request.scope)

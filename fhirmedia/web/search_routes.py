@@ -9,11 +9,12 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.interactions.search import Where, search
 from fhirmedia.r4.query_string import decode_query
-from fhirmedia.web.answers import json_response
+from fhirmedia.web.answers import fhir_response
 from fhirmedia.web.asked import query_of, type_of
 from fhirmedia.web.bodies import FORM_MAX_BYTES, whole_body
 from fhirmedia.web.callers import AskedRoute, require_no_token
-from fhirmedia.web.headers import preference, require_json_answer
+from fhirmedia.web.headers import preference
+from fhirmedia.web.negotiation import require_answer_format
 
 FORM = "application/x-www-form-urlencoded"
 IN_COMPARTMENT = "/fhir/{compartment}/{id}/{type}"
@@ -49,15 +50,18 @@ class SearchRoutes:
         return await self._search(request, asker, Where(kind, (parameters["compartment"], parameters["id"])))
 
     async def _search(self, request: Request, asker: Asker, where: Where) -> Response:
-        require_json_answer(request)
         parameters = query_of(request)
-        if request.method == "POST":
+        if request.method != "POST":
+            require_answer_format(request)
+        else:
             if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
                 raise Failure(Category.UNSUPPORTED_MEDIA, f"A search is posted as {FORM}.")
             form = await whole_body(request, limit=FORM_MAX_BYTES)
             require_no_token(form)
-            parameters += decode_query(form)
+            posted = decode_query(form)
+            require_answer_format(request, form=posted)
+            parameters += posted
             raw = b"&".join(part for part in (asker.note.raw_query, form) if part)
             asker = replace(asker, note=replace(asker.note, raw_query=raw))
         lenient = preference(request).lenient
-        return json_response(request, await search(self._archive, asker, where, parameters, lenient=lenient))
+        return fhir_response(request, await search(self._archive, asker, where, parameters, lenient=lenient))

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from fhirmedia.r4.xml_in import parse_xml
 from tests.access.records import a, put
 from tests.fhir.rest import created, nothing_stored, refusal
 from tests.servers import FHIR_JSON, Served
@@ -61,7 +62,7 @@ def test_only_what_cannot_act_is_shown_in_place(served: Served, content: bytes, 
 
 
 class TestForms:
-    """Raw by default, FHIR JSON for whom asks, nothing as FHIR XML."""
+    """Raw by default, FHIR JSON or XML for whom asks."""
 
     @pytest.mark.parametrize("content", [b"", b"a", b"ab", b"abc", os.urandom(100_003), os.urandom(2 * 2**20 + 1)])
     def test_as_a_resource(self, served: Served, content: bytes) -> None:
@@ -92,15 +93,54 @@ class TestForms:
         answer = served.http.get(f"{served.base}/Binary/{id}{query}", headers=served.headers() | {"Accept": accept})
         assert (answer.content, answer.headers["content-type"]) == (b"words", "text/plain")
 
-    def test_not_as_xml(self, served: Served) -> None:
-        id = upload(served, b"words")
-        for query, accept in (
-            ("?_format=xml", "*/*"),
-            ("?_format=application/fhir%2Bxml", "*/*"),
-            ("", "application/fhir+xml"),
-        ):
+    @pytest.mark.parametrize("content", [b"", b"a", b"ab", b"abc", os.urandom(100_003)])
+    def test_as_xml(self, served: Served, content: bytes) -> None:
+        id = upload(served, content, "application/octet-stream")
+        for query, accept in (("?_format=xml", "*/*"), ("?_format=text/xml", FHIR_JSON), ("", "application/fhir+xml")):
             answer = served.http.get(f"{served.base}/Binary/{id}{query}", headers=served.headers() | {"Accept": accept})
-            refusal(answer, 406)
+            assert answer.headers["content-type"] == "application/fhir+xml"
+            assert int(answer.headers["content-length"]) == len(answer.content)
+            body = parse_xml(answer.content)
+            assert base64.b64decode(str(body.pop("data", ""))) == content
+            assert body.pop("meta")
+            assert body == {"resourceType": "Binary", "id": id, "contentType": "application/octet-stream"}
+
+    def test_each_form_has_a_validator_of_its_own(self, served: Served) -> None:
+        url = f"{served.base}/Binary/{upload(served, b'words')}"
+        tags = {}
+        for accept in ("*/*", FHIR_JSON, "application/fhir+xml"):
+            headers = served.headers() | {"Accept": accept}
+            tags[accept] = served.http.get(url, headers=headers).headers["etag"]
+            again = served.http.get(url, headers=headers | {"If-None-Match": tags[accept]})
+            assert (again.status_code, again.headers["etag"]) == (304, tags[accept])
+        assert len(set(tags.values())) == 3
+        for accept in tags:
+            for other in set(tags) - {accept}:
+                asked = served.headers() | {"Accept": accept, "If-None-Match": tags[other]}
+                assert served.http.get(url, headers=asked).status_code == 200
+
+    @pytest.mark.parametrize(
+        "accept", ["application/fhir+json;fhirVersion=5.0", "application/fhir+xml;fhirVersion=3.0"]
+    )
+    def test_not_as_a_resource_of_another_version(self, served: Served, accept: str) -> None:
+        url = f"{served.base}/Binary/{upload(served, b'words')}"
+        answer = served.http.get(url, headers=served.headers() | {"Accept": accept})
+        assert answer.status_code == 406
+
+    def test_xml_that_is_content_is_kept_as_it_is(self, served: Served) -> None:
+        content = b'<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"/>'
+        for announced in ("text/xml", "application/xml"):
+            id = upload(served, content, announced)
+            answer = served.http.get(f"{served.base}/Binary/{id}", headers=served.headers() | {"Accept": announced})
+            assert (answer.content, answer.headers["content-type"]) == (content, announced)
+
+    def test_sent_as_xml(self, served: Served) -> None:
+        packed = base64.b64encode(PNG).decode()
+        sent = f'<Binary xmlns="http://hl7.org/fhir"><contentType value="image/png"/><data value="{packed}"/></Binary>'
+        headers = served.headers() | {"Content-Type": "application/fhir+xml"}
+        made = served.http.post(f"{served.base}/Binary", content=sent, headers=headers)
+        assert made.status_code == 201, made.text
+        assert served.http.get(made.headers["location"], headers=served.headers()).content == PNG
 
     def test_sent_as_a_resource(self, served: Served) -> None:
         sent = {"resourceType": "Binary", "contentType": "image/png", "data": base64.b64encode(PNG).decode()}

@@ -121,8 +121,9 @@ class TestFormat:
             "application/*",
             "application/fhir+json; fhirVersion=4.0",
             "APPLICATION/FHIR+JSON;charset=utf-8",
-            "application/fhir+xml;q=0.9, application/fhir+json;q=0.1",
+            "application/fhir+json;q=0.9, application/fhir+xml;q=0.1",
             "text/html, */*;q=0.1",
+            "application/fhir+json;fhirVersion=5.0, */*;q=0.1",
         ],
     )
     def test_json_is_served_to_whom_it_may_be(self, served: Served, accept: str) -> None:
@@ -131,7 +132,17 @@ class TestFormat:
         assert answer.headers["content-type"] == "application/fhir+json; charset=utf-8"
 
     @pytest.mark.parametrize(
-        "accept", ["application/fhir+xml", "text/xml", "text/html", "application/fhir+json;q=0", "image/*", "x"]
+        "accept",
+        [
+            "application/fhir+turtle",
+            "text/html",
+            "application/fhir+json;q=0",
+            "application/fhir+json;fhirVersion=5.0",
+            "application/fhir+json;charset=latin1",
+            "application/json;q=nonsense",
+            "image/*",
+            "x",
+        ],
     )
     def test_nothing_else_is(self, served: Served, accept: str) -> None:
         staff = served.headers() | {"Accept": accept}
@@ -147,7 +158,7 @@ class TestFormat:
         assert served.http.get(f"{served.base}{URL}?_format={wanted}", headers=headers).status_code == 200
         assert served.http.get(f"{served.base}/Media?_format={wanted}", headers=headers).status_code == 200
 
-    @pytest.mark.parametrize("wanted", ["xml", "application/fhir+xml", "turtle", "", "jsonx"])
+    @pytest.mark.parametrize("wanted", ["turtle", "", "jsonx", "json;fhirVersion=5.0"])
     def test_other_formats_are_refused(self, served: Served, wanted: str) -> None:
         headers = served.headers() | {"Accept": FHIR_JSON}
         refusal(served.http.get(f"{served.base}{URL}?_format={wanted}", headers=headers), 406)
