@@ -13,7 +13,7 @@ LINES = frozenset({
     "total", "_summary=count", "_total", "last page", "next", "_sort", "_elements", "_summary", "_id", "identifier",
     "If-None-Exist", "client-chosen id", "PUT on hidden", "DELETE on hidden", "reference text", "_lastUpdated",
     "history", "formerly visible", "deleted or never", "HEAD", "ETag", "If-None-Match", "If-Modified-Since", "Range",
-    "known bytes", "outcome text", "AuditEvent", "403 or 404", "compartment", "cursor", "labels",
+    "known bytes", "outcome text", "AuditEvent", "403 or 404", "compartment", "cursor", "labels", "rendition",
 })  # fmt: skip
 """The ways to betray a hidden record that the interactions of today offer."""
 
@@ -160,6 +160,8 @@ def _reads(key: str) -> Iterator[Ask]:
     yield ask("If-None-Match, ETag", "HEAD", f"/{key}", headers={"If-None-Match": 'W/"1", W/"2"'})
     yield ask("If-Modified-Since", "GET", f"/{key}", headers={"If-Modified-Since": "Fri, 01 Jan 2038 00:00:00 GMT"})
     yield ask("403 or 404", "GET", f"/{key}?_format=json&_pretty=true")
+    yield ask("403 or 404, rendition", "GET", f"/{key}/$rendition?width=256")
+    yield ask("If-None-Match, rendition", "GET", f"/{key}/$rendition?width=1024", headers={"If-None-Match": "*"})
     for version in (1, 2, 9):
         yield ask("formerly visible, deleted or never", "GET", f"/{key}/_history/{version}")
     yield ask("history, formerly visible, deleted or never, total", "GET", f"/{key}/_history")
