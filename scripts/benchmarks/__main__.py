@@ -6,22 +6,31 @@ import sys
 
 from scripts.benchmarks.core import core
 from scripts.benchmarks.prepare import SIZES, prepare
+from scripts.benchmarks.rest import rest
+
+REST_SIZES = (30_000, 150_000)
 
 
 def main() -> int:
     """Run one benchmark."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("what", choices=("prepare", "core"), help="make the folders, or measure the core")
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="N", help="resources per folder")
+    parser.add_argument(
+        "what", choices=("prepare", "core", "rest"), help="make the folders, measure the core, or REST beside a peer"
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", metavar="N", help="resources per folder")
     parser.add_argument("--json", metavar="FILE", help="also write the rows here")
-    parser.add_argument("--only", nargs="+", metavar="ROW", help="read timeline create bytes start")
+    parser.add_argument(
+        "--only", nargs="+", metavar="ROW", help="core: read timeline create bytes start; rest: peer parts"
+    )
     arguments = parser.parse_args()
     if shutil.which("wrk") is None:
         print("scripts/bench needs wrk: apt-get install wrk", file=sys.stderr)
         return 1
-    for size in arguments.sizes:
+    sizes = arguments.sizes or list(REST_SIZES if arguments.what == "rest" else SIZES)
+    for size in sizes:
         prepare(size)
-    return core(arguments.sizes, only=arguments.only, json_file=arguments.json) if arguments.what == "core" else 0
+    measure = {"core": core, "rest": rest}.get(arguments.what)
+    return 0 if measure is None else measure(sizes, only=arguments.only, json_file=arguments.json)
 
 
 sys.exit(main())
