@@ -208,6 +208,7 @@ def witness_of(folder: Folder, clock: Clock) -> Witness:
         folder.audit / "checkpoints.jsonl",
         sign=lambda statement: sign_bytes(statement, key, typ=CHECKPOINT_TYPE),
         clock=clock,
+        on_broken=_end_process,
     )
 
 

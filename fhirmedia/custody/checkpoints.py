@@ -1,5 +1,6 @@
 """Signed statements of where each audit log ended, one JSON line each, in one file for all processes of a folder."""
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -20,6 +21,7 @@ FIRST = "0" * 64
 """What the first line names as the line before it."""
 
 _LONGEST_LINE = 65_536
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,17 @@ def parse_checkpoint(line: bytes) -> tuple[Checkpoint, str]:
 
 
 class Checkpoints:
-    """The Witness of every log of a folder: appends, syncs, and ties each line to the one before it."""
+    """The Witness of every log of a folder: appends, syncs, and ties each line to the one before it.
 
-    def __init__(self, path: Path, *, sign: Sign, clock: Clock) -> None:
+    `on_broken` is called when a sync failed otherwise than for want of room: the process must then end, since the next
+    sync may report success for a line that is gone.
+    """
+
+    def __init__(self, path: Path, *, sign: Sign, clock: Clock, on_broken: Callable[[], None]) -> None:
         self._path = path
         self._sign = sign
         self._clock = clock
+        self._on_broken = on_broken
 
     def attest(self, head: Head) -> None:
         with self._held() as descriptor:
@@ -75,7 +82,7 @@ class Checkpoints:
             line = checkpoint.line(self._sign(checkpoint.statement())) + b"\n"
             if os.write(descriptor, line) != len(line):
                 raise OSError("a checkpoint was cut short")
-            os.fsync(descriptor)
+            self._sync(descriptor)
 
     @contextmanager
     def _held(self) -> Iterator[int]:
@@ -84,10 +91,25 @@ class Checkpoints:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if is_new:
-                _sync_folder(self._path.parent)
+                self._sync_folder(self._path.parent)
             yield descriptor
         finally:
             os.close(descriptor)
+
+    def _sync_folder(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _sync(self, descriptor: int) -> None:
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                self._on_broken()
+            raise
 
 
 def read_checkpoints(path: Path) -> list[bytes]:
@@ -112,14 +134,6 @@ def _last_line(descriptor: int) -> bytes | None:
     if torn:
         os.ftruncate(descriptor, size - len(torn))
     return whole.rpartition(b"\n")[2] if newline else None
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _encode(stated: Any) -> bytes:

@@ -130,7 +130,8 @@ _RECORDED = "its disclosure is durable"
 
 
 async def _record(session: Session, error: Exception) -> None:
-    """Make a refusal durable, once."""
-    if _RECORDED not in getattr(error, "__notes__", ()):
+    """Make a refusal durable, once for each request: those who waited for one commit may share its exception."""
+    recorded = f"{_RECORDED} ({id(session.mark)})"
+    if recorded not in getattr(error, "__notes__", ()):
         await session.refused(error if isinstance(error, Failure) else None)
-        error.add_note(_RECORDED)
+        error.add_note(recorded)

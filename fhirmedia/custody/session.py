@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fhirmedia.access.caller import Caller
@@ -44,6 +44,8 @@ class RequestNote:
     raw_query: bytes = b""
     about: Key | None = None
     """The resource its address names; a refusal names it, whatever became of it."""
+    mark: object = field(default_factory=object, compare=False, repr=False)
+    """Tells requests under way apart; clients choose the id."""
 
 
 class Session:
@@ -71,6 +73,11 @@ class Session:
         self._staged: dict[str, Content] = {}
         self._audited = False
         self._salted = os.urandom(SALT_BYTES) + note.raw_query if note.raw_query else None
+
+    @property
+    def mark(self) -> object:
+        """Of the request it serves."""
+        return self._note.mark
 
     async def read(self, key: Key) -> Record:
         """The newest version. Raises Failure NOT_FOUND (absent or hidden, alike), GONE (deleted and visible before)."""

@@ -1,7 +1,11 @@
 """The file of checkpoints: one chain for all processes, whole lines only, bytes that cannot be read two ways."""
 
+import errno
 import json
 import os
+import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -9,9 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhirmedia.app import DISK_BROKEN_EXIT
+from fhirmedia.backends.folder import make_folder
 from fhirmedia.core.audit_chain import Head
-from fhirmedia.custody.checkpoints import FIRST, Checkpoint, line_sha256, parse_checkpoint, read_checkpoints
-from tests.audit.logs import NOON, checkpoints_of, genuine, sign
+from fhirmedia.custody.checkpoints import (
+    FIRST,
+    Checkpoint,
+    Checkpoints,
+    line_sha256,
+    parse_checkpoint,
+    read_checkpoints,
+)
+from tests.audit.logs import NOON, checkpoints_of, genuine, sign, unexpected
 
 heads = st.builds(
     Head, st.sampled_from(["changes", "disclosures-0"]), st.integers(1, 2**60), st.binary(min_size=32, max_size=32)
@@ -112,13 +125,45 @@ def test_statement_is_durable_with_its_name(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_signing_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    from fhirmedia.custody.checkpoints import Checkpoints
-
     def refuse(statement: bytes) -> str:
         raise OSError("no key")
 
     with pytest.raises(OSError, match="no key"):
-        Checkpoints(tmp_path / "checkpoints.jsonl", sign=refuse, clock=lambda: NOON).attest(
+        Checkpoints(tmp_path / "checkpoints.jsonl", sign=refuse, clock=lambda: NOON, on_broken=unexpected).attest(
             Head("changes", 1, b"h" * 32)
         )
     assert lines_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EINVAL])
+@pytest.mark.parametrize("which", ["file", "folder"])
+def test_a_failed_sync_ends_the_process_unless_for_want_of_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, which: str
+) -> None:
+    sync, ended = os.fsync, []
+
+    def fail(descriptor: int) -> None:
+        if (which == "folder") is stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, "it failed")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    checkpoints = Checkpoints(
+        tmp_path / "checkpoints.jsonl", sign=sign, clock=lambda: NOON, on_broken=lambda: ended.append(which)
+    )
+    with pytest.raises(OSError, match="it failed"):
+        checkpoints.attest(Head("changes", 1, b"h" * 32))
+    assert ended == ([which] if number in (errno.EIO, errno.EINVAL) else [])
+
+
+def test_the_witness_of_a_server_ends_it(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "data", timezone="Europe/Stockholm")
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom fhirmedia.app import witness_of\n"
+        "from fhirmedia.backends.folder import Folder\nfrom fhirmedia.core.audit_chain import Head\n"
+        "witness = witness_of(Folder(Path(sys.argv[1])), lambda: 0)\n"
+        "def fail(_descriptor): raise OSError(5, 'it failed')\n"
+        "os.fsync = fail\nwitness.attest(Head('changes', 1, b'h' * 32))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, folder.path], check=False, capture_output=True)
+    assert ended.returncode == DISK_BROKEN_EXIT

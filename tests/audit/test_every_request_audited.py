@@ -43,7 +43,8 @@ def named(body: dict[str, Any]) -> Iterator[Key]:
     """Resources of ours in a body."""
     if body["resourceType"] == "Bundle":
         for entry in body.get("entry", ()):
-            yield from named(entry["resource"])
+            if "resource" in entry:  # a history tells of deletions, too
+                yield from named(entry["resource"])
     elif "id" in body:
         yield Key(body["resourceType"], body["id"])
 
