@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import bindparam, delete, func, insert, select
 
+from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.backends.facts_codec import decode_facts, encode_facts
 from fhirmedia.backends.reach import put_reaches
 from fhirmedia.backends.statements import sqlite_text
@@ -14,6 +15,7 @@ from fhirmedia.backends.tables import BinaryContent, BinaryReferrer, Blob, Recor
 from fhirmedia.core.digests import parse_digest
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, Record
+from fhirmedia.ports.index import Hits, Page
 from fhirmedia.ports.records import Blob as BlobValue
 from fhirmedia.ports.records import Content, Draft
 from fhirmedia.r4.values import IndexEntries
@@ -77,6 +79,9 @@ class IndexRows(Protocol):
 
     def remove(self, connection: sqlite3.Connection, key: Key) -> None:
         """Leave no index row of the Key."""
+
+    def search(self, connection: sqlite3.Connection, query: NarrowedQuery, *, page: Page) -> Hits:
+        """As `RecordTransaction.search`."""
 
     def has_dependents(self, connection: sqlite3.Connection, patient_id: str) -> bool:
         """Whether a live record other than the Patient itself is in this Patient's compartment."""
@@ -142,6 +147,9 @@ class SqliteRecordTransaction:
             Record(Key(kind, identity), version, sequence, changed_at, method, None, decode_facts(facts))
             for kind, identity, version, sequence, changed_at, method, facts in rows
         ]
+
+    def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
+        return self._parts.index.search(self._connection, query, page=page)
 
     def has_dependents(self, patient_id: str) -> bool:
         return self._parts.index.has_dependents(self._connection, patient_id)

@@ -20,6 +20,11 @@ class Binaries:
         resource: JsonObject = {"resourceType": BINARY, "contentType": content.content_type}
         return self._put(transaction, caller, Key(BINARY, binary_id), resource, content)
 
+    def stands(self, transaction: RecordTransaction, binary_id: str, content: Content) -> bool:
+        """Whether the newest version of a Binary stands for these bytes, called by the same type."""
+        binary, known = transaction.current(Key(BINARY, binary_id)), transaction.content(binary_id)
+        return binary is not None and not binary.deleted and known is not None and _alike(known, content)
+
     def write(
         self,
         transaction: RecordTransaction,
@@ -48,6 +53,8 @@ class Binaries:
                 expect(proposal, None)
             elif seen is None:
                 raise Failure(Category.NOT_ALLOWED, "There is no such resource, and this client may not choose its id.")
+            elif proposal.unless_same and self.stands(transaction, key.id, content):
+                return seen
             else:
                 self._replaceable(transaction, seen, proposal)
         return self._put(transaction, caller, key, proposal.resource, content, method=method_of(proposal, old))
@@ -72,6 +79,10 @@ class Binaries:
     ) -> Record:
         facts = Facts(owner=caller.owner)
         return transaction.put(Draft(key, method, prepare(resource), facts, None, content))
+
+
+def _alike(one: Content, other: Content) -> bool:
+    return (one.content_type, one.blob.digest) == (other.content_type, other.blob.digest)
 
 
 def readable(transaction: RecordTransaction, caller: Caller, grant: Grant, key: Key, binary: Record | None) -> bool:

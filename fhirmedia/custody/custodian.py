@@ -1,7 +1,7 @@
 """The Custodian: the only holder of the stores, and the only maker of Sessions."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from types import TracebackType
 
@@ -13,6 +13,7 @@ from fhirmedia.core.disclosure import Disclosure
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
 from fhirmedia.custody.cursors import CursorSeal
+from fhirmedia.custody.inside import Inside, RecordsInside, views_inside
 from fhirmedia.custody.intake import Intake
 from fhirmedia.custody.session import RequestNote, Session
 from fhirmedia.ports.disclosures import DisclosureLog
@@ -47,7 +48,7 @@ class Custodian:
         self._intake = intake
         self._seal = seal
         self._clock = clock
-        self._grant = lru_cache(maxsize=4096)(lambda caller: grant_for(caller, registry))
+        self._grant: Callable[[Caller], Grant] = lru_cache(maxsize=4096)(lambda caller: grant_for(caller, registry))
 
     def session(self, caller: Caller, interaction: str, *, note: RequestNote) -> "Opening":
         """One unit of work: `async with custodian.session(…) as session`.
@@ -91,6 +92,12 @@ class Custodian:
     def _session(self, caller: Caller, interaction: str, note: RequestNote) -> Session:
         return Session(self._stores, caller, self._grant(caller), interaction, note, self._intake, self._clock)
 
+    def within(self, inside: Inside) -> "Custodian":
+        """A Custodian of what a transaction under way shows; its Sessions only read, and tell the transaction what."""
+        shown = RecordsInside(inside.transaction)
+        stores = replace(self._stores, records=shown, index=shown, views=views_inside(self._stores.views))
+        return _InnerCustodian(inside, stores, self._grant, intake=self._intake, seal=self._seal, clock=self._clock)
+
     async def close(self) -> None:
         """Finish what is queued."""
         await self._stores.records.close()
@@ -124,6 +131,46 @@ class Opening:
             failure = Failure(Category.UNAUTHENTICATED, "The token names a patient this server does not hold.")
             await _record(self._session, failure)
             raise failure
+
+
+class _InnerCustodian(Custodian):
+    """For the thread that writes, as long as the transaction is under way."""
+
+    def __init__(
+        self,
+        inside: Inside,
+        stores: Stores,
+        grant: Callable[[Caller], Grant],
+        *,
+        intake: Intake,
+        seal: CursorSeal,
+        clock: Clock,
+    ) -> None:
+        self._inside = inside
+        self._stores = stores
+        self._grant = grant
+        self._intake = intake
+        self._seal = seal
+        self._clock = clock
+
+    def session(self, caller: Caller, interaction: str, *, note: RequestNote) -> "Opening":
+        return _InnerOpening(self._session(caller, interaction, note), caller, self._inside)
+
+
+class _InnerOpening(Opening):
+    """What is touched here is durable when the transaction is; a Failure undoes that, and is told by it."""
+
+    def __init__(self, session: Session, caller: Caller, inside: Inside) -> None:
+        super().__init__(session, caller, RecordsInside(inside.transaction))
+        self._inside = inside
+
+    async def __aenter__(self) -> Session:
+        return self._session
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._inside.touched += self._session.touched
 
 
 _RECORDED = "its disclosure is durable"

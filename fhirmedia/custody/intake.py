@@ -5,6 +5,7 @@ decide access, the facts of the new version and whether the Caller may have it e
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import Action, Grant
@@ -12,12 +13,12 @@ from fhirmedia.access.policy import IMPORTER
 from fhirmedia.access.security_labels import labels_of, security_to_store
 from fhirmedia.core.errors import Category, Failure, Issue
 from fhirmedia.core.records import Facts, Key, Record
-from fhirmedia.custody.binaries import BINARY, Binaries
+from fhirmedia.custody.binaries import Binaries
 from fhirmedia.custody.claims import Claims
 from fhirmedia.custody.proposal import Proposal, expect, may_create_under, method_of
-from fhirmedia.ports.records import Content, Draft, RecordTransaction
+from fhirmedia.ports.records import Draft, RecordTransaction
 from fhirmedia.r4.codec import prepare
-from fhirmedia.r4.extract import PATIENT, Extractor
+from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.facts import access_references, department_tag, facts_of
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.json_types import JsonArray, JsonObject
@@ -25,6 +26,38 @@ from fhirmedia.r4.registry import Registry
 from fhirmedia.r4.values import IndexEntries
 
 Lookup = Callable[[Key], JsonObject | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A Proposal of which it is known what it writes: over which version (None: none was there), and by which right."""
+
+    proposal: Proposal
+    old: Record | None
+    action: Action
+
+    @property
+    def key(self) -> Key:
+        """Of what is written."""
+        return self.proposal.key
+
+    @property
+    def resource(self) -> JsonObject:
+        """As proposed."""
+        return self.proposal.resource or {}
+
+    @property
+    def version(self) -> int:
+        """The number it will have."""
+        return 1 if self.old is None else self.old.version + 1
+
+    def is_kept_by(self, record: Record) -> bool:
+        """Whether what came of it is the version that was there."""
+        return self.old is not None and record.version == self.old.version
+
+    def holding(self, resource: JsonObject) -> "Settled":
+        """The same with another resource."""
+        return replace(self, proposal=replace(self.proposal, resource=resource))
 
 
 class Intake:
@@ -35,65 +68,74 @@ class Intake:
         self._extractor = extractor
         self._base_url = base_url
         self._claims = Claims(base_url=base_url)
-        self._binaries = Binaries()
+        self.binaries = Binaries()
 
-    def write(
+    def put(
         self,
         transaction: RecordTransaction,
         caller: Caller,
         grant: Grant,
-        proposal: Proposal,
+        step: Settled,
         *,
-        staged: Mapping[str, Content],
-    ) -> list[Record]:
-        """Write the proposal and the staged Binaries, given by id; the proposed record is last.
-
-        Raises Failure NOT_FOUND, NOT_ALLOWED, FORBIDDEN, CONFLICT, PRECONDITION, UNPROCESSABLE, INVALID.
-        """
-        if proposal.key.type == BINARY:
-            content = staged.get(proposal.key.id)
-            return [self._binaries.write(transaction, caller, grant, proposal, content=content)]
-        old = transaction.current(proposal.key)
-        if proposal.method == "delete":
-            return [self._delete(transaction, grant, proposal, old)]
-        if proposal.method == "create" and old is not None:
-            raise Failure(Category.CONFLICT, "The id is taken.")
-        action: Action = "create"
-        if proposal.method == "update":
-            action = _update_action(caller, grant, proposal, old)
-        uploads = [
-            self._binaries.upload(transaction, caller, binary_id, content) for binary_id, content in staged.items()
-        ]
-        return [*uploads, self._write(transaction, caller, grant, proposal, action=action, old=old)]
-
-    def _write(
-        self,
-        transaction: RecordTransaction,
-        caller: Caller,
-        grant: Grant,
-        proposal: Proposal,
-        *,
-        action: Action,
-        old: Record | None,
+        neighbours: "Neighbours",
     ) -> Record:
-        key, resource = proposal.key, dict(proposal.resource or {})
-        neighbours = Neighbours(transaction)
-        lookup = neighbours.body
-        unchecked = IMPORTER in caller.roles
-        self._set_meta(resource, caller, old, lookup)
+        """Write the new version, or keep what is there where that will do.
+
+        Raises Failure FORBIDDEN, UNPROCESSABLE, INVALID.
+        """
+        key, resource, lookup = step.key, dict(step.resource), neighbours.body
+        self._set_meta(resource, caller, step.old, lookup)
         entries, facts = self._reading(resource, key, lookup)
         if self._claims.settle(transaction, caller, grant, resource, key=key, facts=facts):
             # What a claim fills in is indexed, and may be what a scope speaks of.
             entries, facts = self._reading(resource, key, lookup)
-        if not grant.admits(action, key, facts):
+        if not grant.admits(step.action, key, facts):
             raise Failure(Category.FORBIDDEN, "The token does not allow a resource about this patient or unit.")
-        if not unchecked:
-            self._check_references(neighbours, caller, grant, resource, key=key)
-        return transaction.put(Draft(key, method_of(proposal, old), prepare(resource), facts, entries))
+        body = prepare(resource)
+        if step.proposal.unless_same and step.old is not None and body.says_what(step.old):
+            return step.old
+        return transaction.put(Draft(key, method_of(step.proposal, step.old), body, facts, entries))
+
+    def check_references(self, neighbours: "Neighbours", caller: Caller, grant: Grant, step: Settled) -> None:
+        """Raise UNPROCESSABLE where a reference that decides access leads nowhere, all that is coming being there."""
+        if IMPORTER in caller.roles:
+            return
+        issues = []
+        references = access_references(step.resource, registry=self._registry, base_url=self._base_url)
+        for expression, target in references:
+            if target == step.key:
+                continue
+            found = neighbours.record(target)
+            admitted = found is not None and (grant.admits("read", target, found.facts) or _own(caller, target))
+            if found is None or found.deleted or not admitted:
+                text = "The reference does not lead to a resource that may be read."
+                issues.append(Issue("not-found", text, expression))
+        if issues:
+            raise Failure(Category.UNPROCESSABLE, issues=issues)
+
+    def delete(self, transaction: RecordTransaction, grant: Grant, proposal: Proposal) -> Record:
+        """The version that marks the end; whether anything is about a deleted Patient is asked later.
+
+        Raises Failure NOT_FOUND, FORBIDDEN, PRECONDITION.
+        """
+        key = proposal.key
+        old = transaction.current(key)
+        if old is None or not _known(grant, "delete", old):
+            raise Failure(Category.NOT_FOUND, "There is no such resource.")
+        expect(proposal, old)
+        if not grant.admits("delete", key, old.facts):
+            raise Failure(Category.FORBIDDEN, "The resource may be read but not deleted.")
+        if old.deleted:
+            return old
+        return transaction.put(Draft(key, "delete", None, old.facts, None))
+
+    def entries(self, resource: JsonObject, key: Key) -> IndexEntries:
+        """What the index will know of a resource."""
+        return self._extractor.entries(resource, key=key, last_updated_ms=0)
 
     def _reading(self, resource: JsonObject, key: Key, lookup: Lookup) -> tuple[IndexEntries, Facts]:
         """What the index and access decisions know of a resource."""
-        entries = self._extractor.entries(resource, key=key, last_updated_ms=0)
+        entries = self.entries(resource, key)
         facts = facts_of(resource, entries=entries, registry=self._registry, base_url=self._base_url, lookup=lookup)
         return entries, facts
 
@@ -105,42 +147,16 @@ class Intake:
         security = security_to_store(stored, sent if isinstance(sent, list) else None, caller=caller)
         if security:
             meta["security"] = security
+        else:
+            meta.pop("security", None)
         tag = department_tag(resource, registry=self._registry, base_url=self._base_url, lookup=lookup)
         if tag is not None:
             present = meta.get("tag")
             meta["tag"] = [*(present if isinstance(present, list) else []), tag]
         resource["meta"] = meta
 
-    def _check_references(
-        self, neighbours: "Neighbours", caller: Caller, grant: Grant, resource: JsonObject, *, key: Key
-    ) -> None:
-        issues = []
-        for expression, target in access_references(resource, registry=self._registry, base_url=self._base_url):
-            if target == key:
-                continue
-            found = neighbours.record(target)
-            admitted = found is not None and (grant.admits("read", target, found.facts) or _own(caller, target))
-            if found is None or found.deleted or not admitted:
-                text = "The reference does not lead to a resource that may be read."
-                issues.append(Issue("not-found", text, expression))
-        if issues:
-            raise Failure(Category.UNPROCESSABLE, issues=issues)
 
-    def _delete(self, transaction: RecordTransaction, grant: Grant, proposal: Proposal, old: Record | None) -> Record:
-        key = proposal.key
-        if old is None or not _known(grant, "delete", old):
-            raise Failure(Category.NOT_FOUND, "There is no such resource.")
-        expect(proposal, old)
-        if not grant.admits("delete", key, old.facts):
-            raise Failure(Category.FORBIDDEN, "The resource may be read but not deleted.")
-        if old.deleted:
-            return old
-        if key.type == PATIENT and transaction.has_dependents(key.id):
-            raise Failure(Category.CONFLICT, "Other resources are about this patient; they have to go first.")
-        return transaction.put(Draft(key, "delete", None, old.facts, None))
-
-
-def _update_action(caller: Caller, grant: Grant, proposal: Proposal, old: Record | None) -> Action:
+def update_action(caller: Caller, grant: Grant, proposal: Proposal, old: Record | None) -> Action:
     """Update what is visible; create under an id only inside the Caller's prefixes. Absent and hidden look alike."""
     key = proposal.key
     if old is None and may_create_under(caller, key.id):
@@ -177,10 +193,14 @@ def _security(record: Record) -> JsonArray:
 
 
 class Neighbours:
-    """What a new version refers to, each record read and parsed once for one write."""
+    """What new versions refer to, each record read and parsed once; `coming` are the bodies written with them.
 
-    def __init__(self, transaction: RecordTransaction) -> None:
+    `record` is asked only when those are written.
+    """
+
+    def __init__(self, transaction: RecordTransaction, coming: Mapping[Key, JsonObject]) -> None:
         self._transaction = transaction
+        self._coming = coming
         self._records: dict[Key, Record | None] = {}
         self._bodies: dict[Key, JsonObject | None] = {}
 
@@ -191,7 +211,9 @@ class Neighbours:
         return self._records[key]
 
     def body(self, key: Key) -> JsonObject | None:
-        """The parsed body of the newest version; None where there is none."""
+        """The parsed body of the newest version, or of the one to come; None where there is none."""
+        if key in self._coming:
+            return self._coming[key]
         if key not in self._bodies:
             record = self.record(key)
             self._bodies[key] = None if record is None or record.body is None else parse_json(record.body)

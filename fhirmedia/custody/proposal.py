@@ -34,8 +34,10 @@ class Proposal:
     `expected` is what If-Match or If-None-Match said. Content the Session has staged for it is made into Binaries in
     the same transaction; where the resource itself is a Binary, into that one. With a `condition`, `key` is what a new
     one gets: a create is not done where the condition finds one; an update is of what it finds, and a create
-    otherwise, unless `patched`; a delete is of what it finds. `place` is where failures are told to be, `chosen` that
-    the id in `key` is the client's. `unless_same`: nothing is written where the newest version already is the same.
+    otherwise; a delete is of what it finds. `place` is where failures are told to be, `chosen` that the id in `key` is
+    the client's. `patched`: the resource was made of the version `expected` of what `key` names, which a condition has
+    to find, too; without a resource nothing is to be changed about it. `unless_same`: nothing is written where the
+    newest version already is the same.
     """
 
     key: Key
@@ -63,9 +65,14 @@ class Proposals:
 
 
 def expect(proposal: Proposal, old: Record | None) -> None:
-    """Raise PRECONDITION unless the newest version is what If-Match or If-None-Match said."""
+    """Raise PRECONDITION unless the newest version is what If-Match or If-None-Match said.
+
+    Raises CONFLICT where it is not the one that a patch was applied to.
+    """
     wanted = proposal.expected
     is_there = old is not None and not old.deleted
+    if proposal.patched and (old is None or old.version != wanted):
+        raise overtaken()
     if wanted == "none":
         if is_there:
             raise Failure(Category.PRECONDITION, "There is a resource already, which If-None-Match rules out.")

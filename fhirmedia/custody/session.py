@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,11 @@ from fhirmedia.core.records import Key, Record
 from fhirmedia.custody.changes import ChangeWalk, page_of
 from fhirmedia.custody.content import ContentTicket
 from fhirmedia.custody.including import Including
+from fhirmedia.custody.inside import Inside
 from fhirmedia.custody.intake import Intake
 from fhirmedia.custody.paging import Found, Walk, bookmark
-from fhirmedia.custody.proposal import Proposal
+from fhirmedia.custody.proposal import Proposal, Proposals
+from fhirmedia.custody.writing import Writing, Written
 from fhirmedia.ports.records import Content, RecordTransaction
 from fhirmedia.r4.query import Query
 from fhirmedia.r4.query_includes import Include
@@ -149,21 +151,38 @@ class Session:
         return Found(records, hits.total, bookmark(hits.next))
 
     async def write(self, proposal: Proposal) -> Record:
-        """Create, update or delete as proposed, in one transaction with its audit row.
+        """Create, update or delete as proposed. Raises as `write_all`."""
+        return (await self.write_all(Proposals((proposal,))))[0].record
 
-        Raises what `Intake.decide` raises, and Failure UNAVAILABLE or DISK_FULL.
+    async def write_all(
+        self, proposals: Proposals, *, then: Callable[[Inside], None] = lambda _inside: None
+    ) -> list[Written]:
+        """Everything proposed, or nothing, in one transaction with its audit row; what became of each, in their order.
+
+        `then` runs inside the transaction, in the writer's thread, when all is written: what it raises undoes all.
+        Raises what `Writing.run` raises, and Failure UNAVAILABLE or DISK_FULL.
         """
-        self._touched.append(Touch(proposal.key, None, "refused", ()))
+        named = (each for each in proposals.each if each.condition is None)
+        self._touched += [Touch(each.key, None, "refused", ()) for each in named]
+        seen: list[Record] = []
+        read: list[Touch] = []
 
-        def work(transaction: RecordTransaction) -> Record:
-            written = self._intake.write(transaction, self._caller, self._grant, proposal, staged=self._staged)
-            touched = tuple(Touch(each.key, each.version, "written", each.facts.patients) for each in written)
-            transaction.audit(self._disclosure("0", touched).encode(), self._salted)
-            return written[-1]
+        def work(transaction: RecordTransaction) -> list[Written]:
+            writing = Writing(self._intake, transaction, self._caller, self._grant, staged=self._staged, seen=seen)
+            written = writing.run(proposals)
+            then(Inside(transaction, read))
+            transaction.audit(self._disclosure("0", (*writing.touches(written), *read)).encode(), self._salted)
+            return written
 
-        record = await self._stores.records.write(work)
+        try:
+            written = await self._stores.records.write(work)
+        except Failure:
+            for each in seen:
+                self._touch(each, "refused")
+            self._touched += read
+            raise
         self._audited = True
-        return record
+        return written
 
     async def receive(self, chunks: AsyncIterator[bytes], *, content_type: str, binary_id: str) -> int:
         """Store bytes durably and stage them as this Binary for the next `write`; returns their number.
@@ -192,6 +211,11 @@ class Session:
         ticket = ContentTicket(content, record, self._stores.objects)
         self._tickets.append(ticket)
         return ticket
+
+    @property
+    def touched(self) -> Sequence[Touch]:
+        """What was touched so far."""
+        return self._touched
 
     def require(self, action: Action, kind: str) -> None:
         """Refuse, before anything is read, what no record could make permissible. Raises Failure FORBIDDEN."""

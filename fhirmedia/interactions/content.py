@@ -8,7 +8,7 @@ from fhirmedia.core.ids import new_id
 from fhirmedia.core.records import Key, Record
 from fhirmedia.custody.binaries import BINARY
 from fhirmedia.custody.content import ContentTicket
-from fhirmedia.custody.proposal import Proposal
+from fhirmedia.custody.proposal import Expected, Proposal
 from fhirmedia.custody.session import Session
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.interactions.resource_in import decode_inline, require_type, resource_in
@@ -24,7 +24,7 @@ async def upload(
     *,
     content_type: str,
     key: Key | None,
-    expected: int | None,
+    expected: Expected,
 ) -> Record:
     """Raw bytes as a Binary: a new one, or (with a Key) an update of it. The stream is never held whole.
 
@@ -36,13 +36,13 @@ async def upload(
         session.require(method, BINARY)
         target = key or Key(BINARY, new_id())
         resource: JsonObject = {"resourceType": BINARY, "contentType": content_type}
-        checked = _checked(chunks, content_type=content_type, limit=archive.settings.upload_max)
+        checked = checked_chunks(chunks, content_type=content_type, limit=archive.settings.upload_max)
         await session.receive(checked, content_type=content_type, binary_id=target.id)
         return await session.write(Proposal(target, method, resource, expected=expected))
 
 
 async def upload_resource(
-    archive: Archive, asker: Asker, sent: JsonObject, *, key: Key | None, expected: int | None
+    archive: Archive, asker: Asker, sent: JsonObject, *, key: Key | None, expected: Expected
 ) -> Record:
     """A Binary resource, its `data` decoded. Raises as `upload`."""
     method: Literal["create", "update"] = "create" if key is None else "update"
@@ -53,7 +53,7 @@ async def upload_resource(
         if key is not None:
             require_id(key, resource.get("id"))
         target = key or Key(BINARY, new_id())
-        await _stage(archive, session, resource, target)
+        await stage(archive, session, resource, target)
         return await session.write(Proposal(target, method, resource, expected=expected))
 
 
@@ -66,7 +66,8 @@ async def download(
         return await session.content(key, depth=depth)
 
 
-async def _stage(archive: Archive, session: Session, resource: JsonObject, target: Key) -> None:
+async def stage(archive: Archive, session: Session, resource: JsonObject, target: Key) -> None:
+    """Take the `data` out of a Binary resource and stage it. Raises Failure INVALID, TOO_LARGE."""
     data = resource.pop("data", None)
     inline = decode_inline(archive, data if isinstance(data, str) else "", path="Binary.data")
     content_type = str(resource["contentType"])
@@ -78,7 +79,7 @@ async def _stage(archive: Archive, session: Session, resource: JsonObject, targe
     await session.receive(once(), content_type=content_type, binary_id=target.id)
 
 
-async def _checked(chunks: AsyncIterator[bytes], *, content_type: str, limit: int) -> AsyncIterator[bytes]:
+async def checked_chunks(chunks: AsyncIterator[bytes], *, content_type: str, limit: int) -> AsyncIterator[bytes]:
     """The same bytes, once their beginning has been seen to be of the declared type, and while they are in bounds."""
     head = bytearray()
     looked, size = False, 0

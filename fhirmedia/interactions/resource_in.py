@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from fhirmedia.core.errors import Category, Failure, Issue
 from fhirmedia.core.ids import new_id
@@ -55,8 +55,19 @@ def _conditional_references(resource: JsonObject, kind: str) -> list[Issue]:
     ]
 
 
-async def lift(archive: Archive, session: Session, resource: JsonObject) -> None:
-    """Store every inline `data` and put the reference of a Binary in its place.
+def holds_content(resource: JsonObject) -> bool:
+    """Whether there is inline `data` to lift."""
+    return any("data" in found.node for found in find_attachments(resource, str(resource["resourceType"])))
+
+
+async def lift(
+    archive: Archive,
+    session: Session,
+    resource: JsonObject,
+    *,
+    name: Callable[[str, bytes], str] = lambda _path, _content: new_id(),
+) -> None:
+    """Store every inline `data` and put the reference of a Binary in its place, its id by path and content.
 
     Raises Failure TOO_LARGE above the inline limit, INVALID where the content is not of its declared type.
     """
@@ -68,7 +79,7 @@ async def lift(archive: Archive, session: Session, resource: JsonObject) -> None
         content_type = declared if isinstance(declared, str) else OCTETS
         inline = decode_inline(archive, data, path=f"{found.path}.data")
         require_type(inline[:HEAD_BYTES], content_type=content_type, path=f"{found.path}.contentType")
-        binary_id = new_id()
+        binary_id = name(found.path, inline)
         await session.receive(_once(inline), content_type=content_type, binary_id=binary_id)
         del found.node["data"]
         found.node["url"] = f"{BINARY}/{binary_id}"

@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.core.digests import Digest
 from fhirmedia.core.records import Facts, Key, Method, Record
 from fhirmedia.ports.changes import ChangePage, Changes
+from fhirmedia.ports.index import Hits, Page
 from fhirmedia.r4.codec import PreparedBody
 from fhirmedia.r4.values import IndexEntries
 
@@ -61,6 +63,9 @@ class RecordTransaction(Protocol):
 
     def put(self, draft: Draft) -> Record:
         """Write the next version with facts, index rows and outbox row; returns it as stored."""
+
+    def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
+        """As `SearchIndex.search`, over what this transaction has written too. Raises TOO_COSTLY beyond its budget."""
 
     def has_dependents(self, patient_id: str) -> bool:
         """Whether a live record other than the Patient itself is in this Patient's compartment."""
