@@ -56,8 +56,8 @@ class Conversions:
             },
             "reference": {
                 "Reference": self._reference,
-                "canonical": _canonical,
-                "uri": _canonical,
+                "canonical": self._canonical,
+                "uri": self._canonical,
                 "Attachment": _nothing,
             },
         }
@@ -88,6 +88,11 @@ class Conversions:
         stretches = [value for value in found if isinstance(value, DateValue)]
         if stretches:
             yield DateValue(min(value.lo for value in stretches), max(value.hi for value in stretches))
+
+    def _canonical(self, node: Any) -> Iterator[SearchValue]:
+        """A URL; where it is written as a reference to one of ours, it is searched as one."""
+        target = parse_reference(node, base_url=self._base_url)
+        yield ReferenceValue(url=bounded(node)) if target.key is None else ReferenceValue(target.key, target.version)
 
     def _reference(self, node: Any) -> Iterator[SearchValue]:
         text, identifier = node.get("reference"), node.get("identifier")
@@ -197,10 +202,6 @@ def _from_each_word(text: str) -> Iterator[SearchValue]:
 
 def _uri(node: Any) -> Iterator[SearchValue]:
     yield UriValue(bounded(node))
-
-
-def _canonical(node: Any) -> Iterator[SearchValue]:
-    yield ReferenceValue(url=bounded(node))
 
 
 def _number(node: Any) -> Iterator[SearchValue]:
