@@ -15,15 +15,18 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fhirmedia.r4.registry import COMMON
+from fhirmedia.r4.registry import BUILT_IN, COMMON
 from fhirmedia.r4.switchboard import Definition, Switchboard, read_switchboard
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 FILE = "CapabilityStatement-fhirmedia.json"
-INDEXED = ("token", "date", "reference", "string", "uri", "number", "quantity", "composite")
-"""Search types that engines keep values of."""
+INDEXED = ("token", "date", "reference", "string", "uri", "number", "quantity", "composite", "special")
+"""Search types that engines keep values or words of."""
 
-LEFT_OUT = {"phonetic": "a sound is not kept, and R4 leaves open which algorithm it would be"}
+LEFT_OUT = {
+    "phonetic": "a sound is not kept, and R4 leaves open which algorithm it would be",
+    "near": "places have no distance here",
+}
 """Codes that have an expression and are yet not served, with the reason."""
 
 
@@ -35,7 +38,9 @@ def search_parameters(board: Switchboard, type: str) -> list[dict[str, str]]:
         if found.expression is not None and found.kind in INDEXED and code not in LEFT_OUT
     }
     listed = [*_common(board, type), *(own[code] for code in sorted(own))]
-    return [{"name": each.code, "definition": each.url, "type": each.kind} for each in listed]
+    official = "http://hl7.org/fhir/SearchParameter/"
+    words = [{"name": name, "definition": official + id, "type": "string"} for name, id in BUILT_IN.items()]
+    return [*words, *({"name": each.code, "definition": each.url, "type": each.kind} for each in listed)]
 
 
 def _common(board: Switchboard, type: str) -> Iterator[Definition]:

@@ -51,7 +51,7 @@ _DATES = {
 
 
 def condition_of(query: Query) -> Condition:
-    """The condition; raises Failure NOT_IMPLEMENTED for a node or parameter that AuditEvent is not searched by."""
+    """The condition; raises Failure INVALID for a node or parameter that AuditEvent is not searched by."""
     match query:
         case All(parts):
             return _joined(" AND ", map(condition_of, parts), TRUE)
@@ -66,7 +66,7 @@ def condition_of(query: Query) -> Condition:
             return _patient(patient)
         case Match(parameter, tests):
             if parameter not in _PARAMETERS:
-                raise Failure(Category.NOT_IMPLEMENTED, f"AuditEvent is not searched by {parameter}.")
+                raise Failure(Category.INVALID, f"AuditEvent is not searched by {parameter}.")
             return _joined(" OR ", map(_PARAMETERS[parameter], tests), FALSE)
         case FactIn("sole_patient", values):
             return _among("sole_patient", sorted(values))
@@ -77,7 +77,7 @@ def condition_of(query: Query) -> Condition:
         case FactHas() | FactToken():
             return FALSE
         case Missing() | Chain() | Has() | Text():
-            raise Failure(Category.NOT_IMPLEMENTED, "AuditEvent is searched by plain values only.")
+            raise Failure(Category.INVALID, "AuditEvent is searched by plain values only.")
     assert_never(query)
 
 

@@ -150,7 +150,7 @@ def open_folder(path: Path, *, timezone: str | None, allow_volatile: bool) -> Fo
     if zone == UNFINISHED or not is_indexed:
         raise Failure(
             Category.CONFLICT,
-            f"Building the search index was interrupted; run `fhirmedia reindex --data {path}`.",
+            f"The search index is not complete; run `fhirmedia reindex --data {path}`.",
         )
     if zone != timezone:
         raise Failure(

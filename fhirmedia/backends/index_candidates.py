@@ -27,6 +27,7 @@ from fhirmedia.r4.query import (
     Not,
     Query,
     ReferenceTest,
+    Text,
     TokenTest,
 )
 
@@ -218,6 +219,8 @@ def _from_rows(name: str, rows: Sql) -> Candidates:
 
 def _sources(parts: list[Query], compiler: Compiler) -> Iterator[tuple[str, Sql, Query | None]]:
     for part in parts:
+        if isinstance(part, Text) and (words := compiler.word_rows(part)) != FALSE:
+            yield f"words of {part.field}", words, part
         if not isinstance(part, Match) or part.parameter in HOT:
             continue
         lookups = compiler.lookups(part.tests)

@@ -11,8 +11,9 @@ from fhirmedia.backends.index_conditions import TABLE_OF_KIND, Lookup, lookups
 from fhirmedia.backends.index_dialect import FALSE, TRUE, Dialect, Sql, every, join, some, sql
 from fhirmedia.backends.index_resource import Row, hot_condition, row_of
 from fhirmedia.backends.index_tables import IN_COMPARTMENT, MISSING, PATIENT, SOLE
-from fhirmedia.backends.index_terms import ROLE, TYPE, UNKNOWN
+from fhirmedia.backends.index_terms import FIELD, ROLE, TYPE, UNKNOWN
 from fhirmedia.backends.index_values import HOT, role_bit
+from fhirmedia.backends.index_words import word_rows
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
 from fhirmedia.r4.query import (
@@ -84,7 +85,8 @@ class Compiler:
             case FactIn() | FactHas() | FactToken():
                 return self._fact(query, row)
             case Text():
-                raise Failure(Category.NOT_IMPLEMENTED, "searching for words is not supported by this index")
+                rows = self.word_rows(query)
+                return rows if rows == FALSE else Sql(f"EXISTS ({rows.text} AND t.rowid = {row.rid})", rows.values)
             case _:
                 assert_never(query)
 
@@ -102,6 +104,10 @@ class Compiler:
             return FALSE
         kinds = self.terms.kinds(parameter)
         return negated(some(_exists(TABLE_OF_KIND[kind], row, Sql("t.param = ?", (kinds[kind][0],))) for kind in kinds))
+
+    def word_rows(self, query: Text) -> Sql:
+        """A SELECT of the rids whose words the query selects; FALSE where there are none."""
+        return word_rows(query, self.terms.rank(query.field, FIELD))
 
     def rows_of(self, parameter: str, lookup: Lookup) -> Sql:
         """Which rows of the lookup's table are of the parameter, whatever their values."""

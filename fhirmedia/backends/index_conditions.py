@@ -18,6 +18,7 @@ from fhirmedia.r4.query import (
     TokenTest,
     UriTest,
 )
+from fhirmedia.r4.value_tests import below_codes
 
 TABLE_OF_KIND = {
     "token": "idx_token",
@@ -212,8 +213,11 @@ def token_conditions(tests: Sequence[TokenTest], dialect: Dialect, *, systems: S
         if any(test.code is None for test in alike):
             conditions.append(Condition(same_system or every(())))
             continue
-        codes = dialect.among("t.code", {test.code for test in alike if test.code is not None})
-        conditions.append(Condition(codes if same_system is None else every((codes, same_system)), seekable=True))
+        asked = {test.code for test in alike if test.code is not None}
+        under = {begin for test in alike if test.below and test.code for begin in below_codes(test.code)}
+        ways = (dialect.among("t.code", asked), *(starts_with("t.code", begin) for begin in sorted(under)))
+        bounds = () if same_system is None else (same_system,)
+        conditions.extend(Condition(every((way, *bounds)), seekable=True) for way in ways)
     return tuple(conditions)
 
 

@@ -12,6 +12,8 @@ from itertools import islice
 
 from sqlalchemy import Table
 
+from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.backends.index_sql import search_within
 from fhirmedia.backends.index_tables import (
     IN_COMPARTMENT,
     IN_FACTS,
@@ -22,15 +24,26 @@ from fhirmedia.backends.index_tables import (
     PatientRow,
     ResRow,
 )
-from fhirmedia.backends.index_terms import TYPE, WritableTerms
+from fhirmedia.backends.index_terms import FIELD, TYPE, WritableTerms
 from fhirmedia.backends.index_values import VALUE_TABLES, WIDE, RowSets, ValueRow, ValueRows, date_kind
+from fhirmedia.backends.index_words import DELETE as DELETE_WORDS
+from fhirmedia.backends.index_words import EMPTY as EMPTY_WORDS
+from fhirmedia.backends.index_words import INSERT as INSERT_WORDS
+from fhirmedia.backends.index_words import document, equip, mark_of
 from fhirmedia.backends.tables import table_of
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Record
+from fhirmedia.ports.index import Hits, Page
 from fhirmedia.r4.values import DateValue, IndexEntries
 
 TYPES_AT_MOST = 255
 """The rank of the type is the last byte of a rid."""
+
+SEARCH_S = 2.0
+"""Seconds a search inside a transaction may take, while every other writer waits."""
+
+_WORDS = 1 << len(VALUE_TABLES)
+"""The bit of `holds` for a document of words."""
 
 _NONE: frozenset[ValueRow] = frozenset()
 _RES, _PATIENT, _STATE = table_of(ResRow), table_of(PatientRow), table_of(IndexState)
@@ -60,7 +73,7 @@ _INSERT_VALUE = tuple(map(_insert, VALUE_TABLES))
 _DELETE_VALUE = tuple(map(_delete_row, VALUE_TABLES))
 _SELECT_VALUE = tuple(map(_select_of_resource, VALUE_TABLES))
 _DELETE_VALUES = tuple(f"DELETE FROM {table.name} WHERE rid = ?" for table in VALUE_TABLES)
-_EMPTY = tuple(f"DELETE FROM {table.name}" for table in (_RES, _PATIENT, *VALUE_TABLES))
+_EMPTY = (*(f"DELETE FROM {table.name}" for table in (_RES, _PATIENT, *VALUE_TABLES)), EMPTY_WORDS)
 _REBUILDING = "rebuilding"
 _SET_STATE = "INSERT OR REPLACE INTO idx_state (name, value) VALUES (?, '1')"
 _CLEAR_STATE = "DELETE FROM idx_state WHERE name = ?"
@@ -75,9 +88,13 @@ class IndexWriter:
     def __init__(self) -> None:
         self._terms = WritableTerms()
         self._values = ValueRows(self._terms)
+        self._equipped: sqlite3.Connection | None = None
 
     def begin(self, connection: sqlite3.Connection) -> None:
         """Take note of what other transactions committed; without it `put` is right, but slower."""
+        if self._equipped is not connection:  # not later: SQLite refuses it while a statement is under way
+            equip(connection)
+            self._equipped = connection
         self._terms.begin(connection)
 
     def put(self, connection: sqlite3.Connection, record: Record, entries: IndexEntries) -> None:
@@ -90,7 +107,10 @@ class IndexWriter:
         rid = self._new_rid(connection, record) if found is None else found[0]
         people = _people_in(entries, record.facts)
         rows = self._values.of(connection, entries, rid=rid, people=people)
-        columns = _res_columns(rid, record, entries=entries, rows=rows, people=people)
+        marks = {field: mark_of(self._terms.rank(connection, field, kind=FIELD)) for field in entries.texts}
+        words = document(entries.texts, marks)
+        holds = sum(1 << table for table in rows) | (_WORDS if words else 0)
+        columns = _res_columns(rid, record, entries=entries, holds=holds, people=people)
         recency = columns[4]
         if found is None:
             connection.execute(_INSERT_RES, columns)
@@ -99,6 +119,10 @@ class IndexWriter:
             connection.execute(_UPDATE_RES, (*columns, rid))
             _exchange(connection, _rows_of(connection, rid, holds=found[1]), rows)
             _remove_people(connection, key, *found[2:])
+            if found[1] & _WORDS:
+                connection.execute(DELETE_WORDS, (rid,))
+        if words:
+            connection.execute(INSERT_WORDS, (rid, words))
         connection.executemany(_INSERT_PATIENT, [(patient, recency, *key, rid, how) for patient, how in people.items()])
 
     def remove(self, connection: sqlite3.Connection, key: Key) -> None:
@@ -111,7 +135,13 @@ class IndexWriter:
         for table, statement in enumerate(_DELETE_VALUES):
             if holds >> table & 1:
                 connection.execute(statement, (rid,))
+        if holds & _WORDS:
+            connection.execute(DELETE_WORDS, (rid,))
         _remove_people(connection, key, recency, *people)
+
+    def search(self, connection: sqlite3.Connection, query: NarrowedQuery, *, page: Page) -> Hits:
+        """What the query selects, the rows put in this transaction included. Raises Failure TOO_COSTLY."""
+        return search_within(connection, query, page=page, budget_s=SEARCH_S)
 
     def _new_rid(self, connection: sqlite3.Connection, record: Record) -> int:
         rank = self._terms.rank(connection, record.key.type, kind=TYPE)
@@ -209,7 +239,7 @@ def _remove_people(
 
 
 def _res_columns(
-    rid: int, record: Record, *, entries: IndexEntries, rows: RowSets, people: Mapping[str, int]
+    rid: int, record: Record, *, entries: IndexEntries, holds: int, people: Mapping[str, int]
 ) -> tuple[int | str | None, ...]:
     """In the order of the table's columns."""
     facts = record.facts
@@ -220,7 +250,7 @@ def _res_columns(
         record.sequence,
         *_when_of(entries),
         record.changed_at,
-        sum(1 << table for table in rows),
+        holds,
         sole,
         facts.unit,
         facts.enterprise,

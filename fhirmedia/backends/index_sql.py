@@ -17,6 +17,7 @@ from fhirmedia.backends.index_chains import Chains
 from fhirmedia.backends.index_dialect import SQLITE, Sql, sql
 from fhirmedia.backends.index_plan import VISITED_FOR_TOTAL, Plan, Planner
 from fhirmedia.backends.index_terms import SYSTEM, UNKNOWN, KnownTerms
+from fhirmedia.backends.index_words import equip
 from fhirmedia.backends.sqlite import failure_of, open_reader
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, parse_key
@@ -57,9 +58,9 @@ class SqlSearchIndex:
         self._terms = KnownTerms()
         self._connections: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         for _ in range(readers):
-            self._connections.put(open_reader(path))
+            self._connections.put(_open(path))
         self._readers = readers
-        self._inline = open_reader(path)
+        self._inline = _open(path)
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="search")
 
     async def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
@@ -133,6 +134,12 @@ class SqlSearchIndex:
         return "\n".join(lines)
 
 
+def _open(path: Path) -> sqlite3.Connection:
+    connection = open_reader(path)
+    equip(connection)
+    return connection
+
+
 def hits_of(connection: sqlite3.Connection, terms: KnownTerms, query: Query, page: Page) -> Hits:
     """The answer as the connection sees the index at this moment; the query is already narrowed."""
     planner = Planner(SQLITE, _Snapshot(connection, terms))
@@ -168,8 +175,7 @@ def search_within(connection: sqlite3.Connection, query: NarrowedQuery, *, page:
     connection.set_progress_handler(_Budget(budget_s).exceeded, _STEPS)
     try:
         with _translated():
-            planner = Planner(SQLITE, _Snapshot(connection, KnownTerms()))
-            return _answer(connection, planner.plan(query.query, page), page)
+            return hits_of(connection, KnownTerms(), query.query, page)
     finally:
         connection.set_progress_handler(None, 0)
 

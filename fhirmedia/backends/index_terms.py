@@ -9,8 +9,8 @@ import sqlite3
 SYSTEM = "system"
 """The kind of a token system; every other kind of term names a value table."""
 
-TYPE, ROLE = "type", "role"
-"""The kinds of ranks: resource types; parameters that refer to a Patient."""
+TYPE, ROLE, FIELD = "type", "role", "field"
+"""The kinds of ranks: resource types; parameters that refer to a Patient; fields of words."""
 
 NO_SYSTEM = 0
 """Stands for the absence of a system."""

@@ -168,6 +168,15 @@ def _identifier(node: Any) -> Iterator[TokenValue]:
         yield token_value(system, value)
 
 
+def typed_identifiers(node: Any, _root: Any, found: list[Any]) -> None:
+    """A Run: an identifier by each code of its type, joined with its value in normal form."""
+    for value in _identifier(node):
+        for coding in node.get("type", {}).get("coding", ()):
+            if value.code is not None and coding.get("code") is not None:
+                kind = token_value(coding.get("system"), coding["code"])
+                found.append(TokenValue(kind.system, f"{kind.code}|{value.code}"))
+
+
 def _contact(node: Any) -> Iterator[SearchValue]:
     value = node.get("value")
     if value is not None:

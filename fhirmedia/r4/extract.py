@@ -1,17 +1,20 @@
 """From a resource to its index entries: every indexed parameter and its compartments, by compiled expressions."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhirmedia.core.records import Key
-from fhirmedia.r4.conversions import Conversions
+from fhirmedia.r4.conversions import Conversions, typed_identifiers
 from fhirmedia.r4.expressions import Run, collect, compile_expression, inside
 from fhirmedia.r4.fold import bounded
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.registry import Registry, SearchParameter, ServedType
+from fhirmedia.r4.texts import CONTENT, NARRATIVE, OF_CODED, content_text, narrative_text, printed, worded
+from fhirmedia.r4.tokens import OF_TYPE
 from fhirmedia.r4.values import DateValue, IndexEntries, ReferenceValue, SearchValue, TokenValue
+from fhirmedia.r4.word_tests import BREAK
 
 PATIENT = "Patient"  # type-name: the type whose compartment decides access
 _FROM_KEY = frozenset({"_id", "_lastUpdated"})
@@ -34,6 +37,7 @@ class _Plan:
     by_root: dict[str, tuple[tuple[str, Run], ...]]
     whole: tuple[tuple[str, Run], ...]
     composites: tuple[_Repetitions, ...]
+    words: tuple[tuple[str, Run], ...]
     membership: tuple[str, ...]
     hidden_membership: tuple[Run, ...]
 
@@ -49,7 +53,7 @@ class Extractor:
         """What engines store about a checked resource of a served type.
 
         Holds all indexed parameters, `_id` from the Key and `_lastUpdated` from the argument (which may be replaced by
-        `with_last_updated` once it is known), and the ids of the local Patients in whose compartment it is.
+        `with_last_updated` once it is known), the ids of the local Patients in whose compartment it is, and its words.
         """
         plan = self._plans[key.type]
         found: dict[str, list[SearchValue]] = {}
@@ -67,7 +71,8 @@ class Extractor:
         for code, several in found.items():
             if several:
                 values[code] = tuple(several) if len(several) == 1 else tuple(dict.fromkeys(several))
-        return IndexEntries(key, values, _patients(plan, resource, key=key, values=values))
+        texts = _texts(plan, resource, key.type)
+        return IndexEntries(key, values, _patients(plan, resource, key=key, values=values), texts)
 
 
 def with_last_updated(entries: IndexEntries, milliseconds: int) -> IndexEntries:
@@ -80,10 +85,19 @@ def _plan(served: ServedType, conversions: Conversions) -> _Plan:
     by_root: dict[str, list[tuple[str, Run]]] = {}
     whole: list[tuple[str, Run]] = []
     composites: list[_Repetitions] = []
+    words: list[tuple[str, Run]] = []
     for parameter in served.indexed.values():
         if parameter.kind == "composite":
             composites.extend(_repetitions(parameter, conversions))
+        elif parameter.kind == "special":
+            words.extend(_wording(parameter.code, parameter, worded))
         elif parameter.code not in _FROM_KEY:
+            if parameter.kind == "token":
+                words.extend(_wording(parameter.code + OF_CODED, parameter, printed))
+                for branch in parameter.branches:
+                    if branch.type == "Identifier" and branch.root is not None:
+                        step = (parameter.code + OF_TYPE, branch.bind(typed_identifiers))
+                        by_root.setdefault(branch.root, []).append(step)
             for branch in parameter.branches:
                 step = (parameter.code, branch.bind(conversions.run(parameter.kind, branch)))
                 if branch.root is None:
@@ -94,6 +108,7 @@ def _plan(served: ServedType, conversions: Conversions) -> _Plan:
         by_root={root: tuple(steps) for root, steps in by_root.items()},
         whole=tuple(whole),
         composites=tuple(composites),
+        words=tuple(words),
         membership=tuple(code for code in served.compartment if code in served.indexed),
         hidden_membership=tuple(
             branch.bind(conversions.run(parameter.kind, branch))
@@ -102,6 +117,21 @@ def _plan(served: ServedType, conversions: Conversions) -> _Plan:
             for branch in parameter.branches
         ),
     )
+
+
+def _wording(field: str, parameter: SearchParameter, made: Callable[[str], Run | None]) -> Iterable[tuple[str, Run]]:
+    for branch in parameter.branches:
+        run = made(branch.type)
+        if run is not None:
+            yield field, branch.bind(run)
+
+
+def _texts(plan: _Plan, resource: JsonObject, type: str) -> dict[str, str]:
+    """The words of the resource by field; fields without any are left out."""
+    found: dict[str, list[str]] = {NARRATIVE: [narrative_text(resource)], CONTENT: [content_text(resource, type)]}
+    for field, run in plan.words:
+        run(resource, resource, found.setdefault(field, []))
+    return {field: text for field, values in found.items() if (text := BREAK.join(values))}
 
 
 def _repetitions(parameter: SearchParameter, conversions: Conversions) -> Iterable[_Repetitions]:

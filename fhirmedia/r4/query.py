@@ -14,11 +14,15 @@ Prefix = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
 
 @dataclass(frozen=True, slots=True)
 class TokenTest:
-    """`code`: any system; `system|code`; `system|`: any code of it; `|code` (`no_system`): the element states none."""
+    """`code`: any system; `system|code`; `system|`: any code of it; `|code` (`no_system`): the element states none.
+
+    `below`: of a media type, what begins with it as well (`image` has `image/png`, which has `image/png;x=y`).
+    """
 
     code: str | None = None
     system: str | None = None
     no_system: bool = False
+    below: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from fhirmedia.r4.query import All, Chain, Has, OfType, Query
 from fhirmedia.r4.query_asked import SearchContext, asked_parameter
 from fhirmedia.r4.query_modifiers import condition
 from fhirmedia.r4.query_results import common_parameter
-from fhirmedia.r4.registry import SearchParameter
+from fhirmedia.r4.query_words import word_query
+from fhirmedia.r4.registry import BUILT_IN, SearchParameter
 
 HAS = "_has"
 MAX_HOPS = 3
@@ -29,6 +30,8 @@ def named_condition(
         raise Failure(Category.TOO_COSTLY, f"a search goes through at most {MAX_HOPS} other resources")
     if name.partition(":")[0] == HAS:
         return _reverse(name, value, types=types, context=context, hops=hops + 1)
+    if name in BUILT_IN and all(name in context.registry.types[each].words for each in types):
+        return word_query(name, value, code=name)
     head, dot, rest = name.partition(".")
     code, colon, modifier = head.partition(":")
     definitions = common_parameter(context.registry, code, types=types)

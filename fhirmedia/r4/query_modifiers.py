@@ -9,6 +9,7 @@ from fhirmedia.r4.elements import resource_types
 from fhirmedia.r4.query import Match, Missing, Not, Query
 from fhirmedia.r4.query_asked import Asked, Piece, SearchContext
 from fhirmedia.r4.query_string import split_unescaped
+from fhirmedia.r4.query_terms import above_tests, below_tests, in_set_tests, of_type_tests
 from fhirmedia.r4.query_values import (
     READERS,
     Reader,
@@ -19,12 +20,20 @@ from fhirmedia.r4.query_values import (
     token_tests,
     typed_reference_tests,
 )
+from fhirmedia.r4.query_words import word_query
 from fhirmedia.r4.registry import Kind
+from fhirmedia.r4.texts import CODED, OF_CODED
+from fhirmedia.r4.tokens import OF_TYPE
 
 MAX_VALUES = 1000
 
 _MODIFIED: Mapping[tuple[Kind, str], Reader] = MappingProxyType({
     ("token", "not"): token_tests,
+    ("token", "in"): in_set_tests,
+    ("token", "not-in"): in_set_tests,
+    ("token", "below"): below_tests,
+    ("token", "above"): above_tests,
+    ("token", "of-type"): of_type_tests,
     ("string", "contains"): contains_tests,
     ("string", "exact"): exact_tests,
     ("reference", "identifier"): identifier_tests,
@@ -33,27 +42,35 @@ _MODIFIED: Mapping[tuple[Kind, str], Reader] = MappingProxyType({
 })  # fmt: skip
 
 
+_NEGATING = frozenset({"not", "not-in"})
+
+
 def condition(asked: Asked, modifier: str | None, *, text: str, context: SearchContext) -> Query:
     """What one `name:modifier=value,value` asks for.
 
     Raises Failure INVALID for a modifier the kind does not have here and for malformed values, TOO_COSTLY above 1000
     values.
     """
-    if asked.kind == "special":
-        raise Failure(Category.INVALID, f"parameter '{asked.code}' is not supported", code="not-supported")
+    if asked.kind == "special" and modifier is None:
+        return word_query(asked.code, text, code=asked.code)
+    if asked.kind == "token" and modifier == "text" and (not asked.element_types or asked.element_types & CODED):
+        return word_query(asked.code + OF_CODED, text, code=asked.code, grammar=False)
     if modifier == "missing":
         return _missing(asked, text)
     values = split_unescaped(text, ",")
     if len(values) > MAX_VALUES:
         raise Failure(Category.TOO_COSTLY, f"parameter '{asked.code}': a parameter takes at most {MAX_VALUES} values")
+    if asked.kind == "special":
+        raise _unsupported(asked)
     read = _reader(asked, modifier)
     tests = [test for place, value in enumerate(values, 1) for test in read(Piece(asked, value, place), context)]
-    found = Match(asked.code, tuple(dict.fromkeys(tests)))
-    return Not(found) if modifier == "not" else found
+    field = asked.code + OF_TYPE if modifier == "of-type" else asked.code
+    found = Match(field, tuple(dict.fromkeys(tests)))
+    return Not(found) if modifier in _NEGATING else found
 
 
 def _missing(asked: Asked, text: str) -> Query:
-    if asked.kind == "composite":
+    if asked.kind in ("composite", "special"):
         raise _unsupported(asked)
     if text not in ("true", "false"):
         raise Piece(asked, text, 1).refuse("with ':missing' the value is true or false")
@@ -64,7 +81,7 @@ def _reader(asked: Asked, modifier: str | None) -> Reader:
     if modifier is None:
         return READERS[asked.kind]
     read = _MODIFIED.get((asked.kind, modifier))
-    if read is not None:
+    if read is not None and (modifier != "of-type" or not asked.element_types or "Identifier" in asked.element_types):
         return read
     if asked.kind == "reference" and modifier in (asked.targets or resource_types()):
         typed = partial(typed_reference_tests, type=modifier)

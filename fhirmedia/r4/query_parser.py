@@ -32,7 +32,7 @@ COMPARTMENT_TYPE = "Patient"  # type-name: the compartment that decides access
 
 _FORMAT = frozenset(("_format", "_pretty"))
 _UNSUPPORTED = frozenset((
-    "_contained", "_containedType", "_content", "_cursor", "_filter", "_list", "_query", "_score", "_text",
+    "_contained", "_containedType", "_cursor", "_filter", "_list", "_query", "_score",
 ))  # fmt: skip
 """Parameters that R4 or this server knows but that no search takes here; `_contained` only says `false`."""
 

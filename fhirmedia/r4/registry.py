@@ -20,6 +20,7 @@ from fhirmedia.r4.invariants import require_invariants
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.profiles_path import profiles
 from fhirmedia.r4.switchboard import FactTable, Paths, Switchboard, read_switchboard, refused
+from fhirmedia.r4.texts import CONTENT, NARRATIVE, worded
 
 Kind = Literal["token", "date", "reference", "string", "uri", "number", "quantity", "composite", "special"]
 """The search parameter types of R4."""
@@ -28,6 +29,9 @@ _KINDS: Mapping[str, Kind] = {kind: kind for kind in get_args(Kind)}
 
 COMMON = ("_id", "_lastUpdated", "_tag", "_profile", "_security", "_source")
 """Parameters of every type that are indexed whether advertised or not."""
+
+BUILT_IN = {NARRATIVE: "DomainResource-text", CONTENT: "Resource-content"}
+"""Parameters R4 gives no expression: they look at words that every resource has; with the ids of their definitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,9 @@ class ServedType:
     """One served type.
 
     `parameters` are the advertised ones by code; `indexed` are those and the common ones, which are kept in the index
-    in any case. `directory` types have no owning unit; `definition` types describe the server. `membership` are the
-    parameters by which the R4 compartment definition puts a resource into a Patient's compartment, advertised or not.
+    in any case; `words` are those of BUILT_IN it has. `directory` types have no owning unit; `definition` types
+    describe the server. `membership` are the parameters by which the R4 compartment definition puts a resource into a
+    Patient's compartment, advertised or not.
     """
 
     name: str
@@ -83,6 +88,7 @@ class ServedType:
     indexed: Mapping[str, SearchParameter] = field(repr=False)
     directory: bool = False
     definition: bool = False
+    words: frozenset[str] = frozenset()
     membership: tuple[SearchParameter, ...] = ()
     update_create: bool = False
     operations: frozenset[str] = frozenset()
@@ -164,6 +170,8 @@ def _served_type(name: str, board: Switchboard) -> ServedType:
         raise refused(f"The patient compartment definition does not say whether it holds {name}.", where)
     parameters: dict[str, SearchParameter] = {}
     for listed in entry.get("searchParam", ()):
+        if listed["name"] in BUILT_IN:
+            continue
         found = _parameter(name, listed["name"], board)
         if (found.url, found.kind) != (listed.get("definition"), listed["type"]):
             raise refused(f"The switchboard names {listed['name']} of {name} with another definition or type.", where)
@@ -175,6 +183,7 @@ def _served_type(name: str, board: Switchboard) -> ServedType:
         indexed=MappingProxyType({**{code: _parameter(name, code, board) for code in COMMON}, **parameters}),
         directory=name in board.table.directory,
         definition=name in board.table.definitions,
+        words=frozenset(listed["name"] for listed in entry.get("searchParam", ()) if listed["name"] in BUILT_IN),
         membership=tuple(_parameter(name, code, board) for code in board.compartment[name]),
         update_create=entry.get("updateCreate", False),
         operations=frozenset(operation["name"] for operation in entry.get("operation", ())),
@@ -187,7 +196,11 @@ def _try_conversions(served: ServedType) -> None:
     conversions = Conversions(base_url="", zone=ZoneInfo("UTC"))
     for parameter in (*served.indexed.values(), *served.membership):
         for branch in parameter.branches:
-            if parameter.kind != "composite":
+            if parameter.kind == "special":
+                if worded(branch.type) is None:
+                    text = f"The search parameter {parameter.code} is made of words, and {branch.type} has none."
+                    raise refused(text, "SearchParameter.expression")
+            elif parameter.kind != "composite":
                 conversions.run(parameter.kind, branch)
             for part in parameter.components:
                 for way in compile_expression(part.expression, inside(branch)):

@@ -12,6 +12,8 @@ from fhirmedia.r4.values import TokenValue
 
 DICOM_UID = "urn:dicom:uid"
 CASE_SENSITIVE_SYSTEMS = frozenset(("http://unitsofmeasure.org",))
+OF_TYPE = ":of-type"
+"""Suffix of a token parameter's code for identifiers by the code of their type and their value."""
 _OID = "urn:oid:"
 
 

@@ -52,7 +52,14 @@ def token_satisfies(value: TokenValue, test: TokenTest) -> bool:
         return False
     if test.system is not None and value.system != test.system:
         return False
-    return test.code is None or value.code == test.code
+    if test.code is None or value.code == test.code:
+        return True
+    return test.below and value.code is not None and value.code.startswith(tuple(below_codes(test.code)))
+
+
+def below_codes(code: str) -> tuple[str, str]:
+    """How what is below a media type begins: a subtype of it, or the same with parameters."""
+    return f"{code}/", f"{code};"
 
 
 def date_satisfies(value: DateValue, test: DateTest) -> bool:

@@ -1,24 +1,41 @@
 """Whether a text contains the words asked for, in any of their spellings."""
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
-from fhirmedia.r4.fold import forms
+from fhirmedia.r4.fold import WORD_LENGTH, forms
 from fhirmedia.r4.query import Text
+
+Spellings = frozenset[str]
+"""The forms of one word."""
+
+BREAK = "\n\x1e\n"
+"""Between the values of one text; no phrase goes across it."""
 
 _WORD = re.compile(r"(?:[^\W_]|['‘’ʼ‛\u0300-\u036f])+")
 
 
+def spelled(text: str) -> list[Spellings]:
+    """The words of a text or of a term, in order, each with its forms cut to the indexed length."""
+    return [_forms(word) for word in _WORD.findall(text)]
+
+
 def text_matches(query: Text, text: str) -> bool:
     """Some alternative has all its terms in the text, and no excluded term is there."""
-    words = [forms(word) for word in _WORD.findall(text)]
+    return words_match(query, [word for value in text.split(BREAK) for word in (*spelled(value), frozenset[str]())])
+
+
+def words_match(query: Text, words: Sequence[Spellings]) -> bool:
+    """The same of a text whose words are known."""
     if any(_contains(words, term) for term in query.excluded):
         return False
     return any(all(_contains(words, term) for term in terms) for terms in query.alternatives)
 
 
-def _contains(words: list[frozenset[str]], term: str) -> bool:
+def _contains(words: Sequence[Spellings], term: str) -> bool:
     """A word prefix (a single letter only as a whole word), or with blanks a phrase of whole adjacent words."""
-    wanted = [forms(word) for word in _WORD.findall(term)]
+    wanted = spelled(term)
     if not wanted:
         return False
     if len(wanted) > 1:
@@ -29,3 +46,8 @@ def _contains(words: list[frozenset[str]], term: str) -> bool:
 
 def _begins(form: str, want: str) -> bool:
     return form == want if len(want) == 1 else form.startswith(want)
+
+
+@lru_cache(maxsize=16_384)
+def _forms(word: str) -> Spellings:
+    return frozenset(form[:WORD_LENGTH] for form in forms(word))

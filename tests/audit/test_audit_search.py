@@ -206,7 +206,7 @@ def test_who_what_and_how(index: AuditIndexSql, query: Query, expected: int) -> 
 def test_what_it_is_not_searched_by_is_refused(index: AuditIndexSql, query: Query) -> None:
     with pytest.raises(Failure) as refused:
         condition_of(query)
-    assert refused.value.category is Category.NOT_IMPLEMENTED
+    assert refused.value.category is Category.INVALID
 
 
 def test_order_by_other_parameters_is_refused(index: AuditIndexSql) -> None:

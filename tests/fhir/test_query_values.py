@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from fhirmedia.core.errors import Category
 from fhirmedia.core.records import Key
 from fhirmedia.r4.query import (
+    Any,
     DateTest,
     Match,
     Missing,
@@ -14,6 +15,7 @@ from fhirmedia.r4.query import (
     QuantityTest,
     ReferenceTest,
     StringTest,
+    Text,
     TokenTest,
     UriTest,
 )
@@ -166,6 +168,13 @@ def test_composites_have_their_parts() -> None:
         assert refused(MADE_UP, text).category is Category.INVALID
 
 
-def test_a_special_parameter_is_not_supported() -> None:
-    assert refused(MADE_UP, "text=x", lenient=True).issues[0].code == "not-supported"
+def test_words() -> None:
+    assert only(search(MADE_UP, "text=skin red-ish")) == Text("text", (("skin", "red-ish"),))
+    assert only(search(MADE_UP, 'text="left arm" OR hand -old')) == Text("text", (("left arm",), ("hand",)), ("old",))
+    assert only(search(MADE_UP, "_text=a,b")) == Any((Text("_text", (("a",),)), Text("_text", (("b",),))))
+    assert only(search(MADE_UP, "status:text=skin OR")) == Text("status:text", (("skin", "OR"),))
+    for text in ("skin*", '"skin', "-old", "a OR", "OR", "note:skin", "(a)", "?", '""', "a \\ b"):
+        assert refused(MADE_UP, f"text={text}").category is Category.INVALID, text
+    assert refused(MADE_UP, "text=" + "a " * 33).category is Category.TOO_COSTLY
+    assert refused(MADE_UP, "text:missing=true").category is Category.INVALID
     assert refused(MADE_UP, "_sort=text").category is Category.INVALID

@@ -232,7 +232,7 @@ def listing(**changes: Any) -> dict[str, Any]:
         ({"expression": "Media.status.lower()"}, "the function lower()"),
         ({"expression": "Media.colour"}, "an element colour that Media does not have"),
         ({"type": "date", "expression": "Media.bodySite"}, "cannot be made of values of type CodeableConcept"),
-        ({"type": "special"}, "cannot be made of values of type code"),
+        ({"type": "special"}, "is made of words, and code has none"),
         ({"type": "fancy"}, "has no expression for Media"),
         ({"code": "status"}, "takes the code status, which Media already has"),
         ({"code": "_tag"}, "takes the code _tag, which Media already has"),
@@ -278,7 +278,9 @@ def test_a_type_listed_twice_stops_the_start(tmp_path: Path) -> None:
     assert "lists Patient twice" in refusal(folder)
 
 
-def test_text_searches_are_not_advertised_before_they_exist(tmp_path: Path) -> None:
+def test_words_are_searched_where_they_are_listed(tmp_path: Path) -> None:
     folder = copied(tmp_path / "profiles")
     with_entries(folder, [entry(folder, "Media", ["_content"])])
-    assert "_content has no expression" in refusal(folder)
+    media = load_registry(folder).types["Media"]
+    assert media.words == {"_content"}
+    assert "_content" not in media.parameters

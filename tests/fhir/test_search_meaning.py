@@ -11,6 +11,8 @@ from tests.fhir.search_reading import BASE, PERSON, SERVED, STOCKHOLM, search
 
 DERMATOLOGY: JsonObject = {"system": "https://fhirmedia.org/CodeSystem/department", "code": "derm"}
 
+V2_IDENTIFIERS = "http://terminology.hl7.org/CodeSystem/v2-0203"
+
 CORPUS: dict[str, JsonObject] = {
     "Patient/tolvan": {
         "resourceType": "Patient",
@@ -18,7 +20,14 @@ CORPUS: dict[str, JsonObject] = {
     },
     "Patient/other": {
         "resourceType": "Patient",
-        "identifier": [{"system": "urn:oid:1.2.3", "value": "191212121212"}],
+        "identifier": [
+            {"system": "urn:oid:1.2.3", "value": "191212121212"},
+            {
+                "type": {"coding": [{"system": V2_IDENTIFIERS, "code": "MR"}], "text": "Record number"},
+                "system": PERSON,
+                "value": "197010632391",
+            },
+        ],
     },
     "Media/photo": {
         "resourceType": "Media",
@@ -26,7 +35,13 @@ CORPUS: dict[str, JsonObject] = {
         "status": "completed",
         "subject": {"reference": "Patient/tolvan"},
         "createdDateTime": "2024-03-01T23:30:00Z",
-        "bodySite": {"coding": [{"system": "http://snomed.info/sct", "code": "53120007"}, {"code": "ARM"}]},
+        "bodySite": {
+            "coding": [
+                {"system": "http://snomed.info/sct", "code": "53120007", "display": "Upper limb"},
+                {"code": "ARM"},
+            ],
+            "text": "Övre extremitet",
+        },
         "content": {"contentType": "image/jpeg"},
     },
     "Media/film": {
@@ -90,6 +105,22 @@ ROWS = [
     ("Media?body-site:not=x", "photo film foreign"),
     ("Media?body-site:missing=true", "film foreign"),
     ("Media?body-site:missing=false", "photo"),
+    ("Media?site:below=http://snomed.info/sct|53120007", "photo"),
+    ("Media?site:above=http://snomed.info/sct|85562004", "photo"),
+    ("Media?site:above=53120007", "photo"),
+    ("Media?site:below=http://snomed.info/sct|85562004", ""),
+    ("Media?site:text=limb", "photo"),
+    ("Media?site:text=ovre extr", "photo"),
+    ("Media?site:text=extremitet upper", "photo"),
+    ("Media?site:text=limbs", ""),
+    ("Media?site:text=upper hand", ""),
+    (f"Patient?identifier:of-type={V2_IDENTIFIERS}|MR|197010632391", "other"),
+    (f"Patient?identifier:of-type={V2_IDENTIFIERS}|mr|197010632391", "other"),
+    (f"Patient?identifier:of-type={V2_IDENTIFIERS}|MR|191212121212", ""),
+    ("Patient?identifier:text=record", "other"),
+    ("Media?department:below=derm", "photo"),
+    ("Media?department:not-in=https://fhirmedia.org/ValueSet/laterality", "photo film foreign"),
+    ("Media?site:in=ValueSet/laterality", ""),
     ("Media?patient=tolvan", "photo"),
     ("Media?patient=Patient/tolvan", "photo"),
     (f"Media?patient={BASE}/Patient/tolvan", "photo"),

@@ -20,6 +20,12 @@ PERSONNUMMER = "http://electronichealth.se/identifier/personnummer"
 SAMORDNINGSNUMMER = "http://electronichealth.se/identifier/samordningsnummer"
 FODSELSNUMMER = "urn:oid:2.16.578.1.12.4.1.4.1"
 R5_BODY_SITE = "http://hl7.org/fhir/5.0/StructureDefinition/extension-DocumentReference.bodySite"
+R5_MODALITY = {
+    "url": "http://hl7.org/fhir/5.0/StructureDefinition/extension-DocumentReference.modality",
+    "valueCodeableConcept": {"coding": [{"system": DCM, "code": "DOC"}]},
+}
+OURS = "https://fhirmedia.org/StructureDefinition"
+LEFT, RIGHT = "7771000", "24028007"
 FOUR = "Media,DocumentReference,ImagingStudy,DiagnosticReport"
 
 NEWEST_FIRST = (
@@ -49,13 +55,25 @@ def number(value: str, system: str = NUMBERS) -> list[dict[str, Any]]:
     return [{"system": system, "value": value}]
 
 
+def on_the(side: str) -> dict[str, Any]:
+    """Our extension for the side of a body site."""
+    return {"url": f"{OURS}/laterality", "valueCodeableConcept": concept(SCT, side)}
+
+
+def on_device(name: str) -> dict[str, Any]:
+    """Our extension for the name of a device."""
+    return {"url": f"{OURS}/device-name", "valueString": name}
+
+
 def media() -> list[dict[str, Any]]:
     """Anna's pictures, film and sound."""
     owner = a("Media", "-")["extension"]
     return [
         a(
-            "Media", "m-lesion", createdDateTime="2024-03-01T10:00:00+01:00", identifier=number("M-1"),
-            type=concept(MEDIA_TYPE, "image"), bodySite=concept(SCT, "14975008"), modality=concept(SCT, "432102000"),
+            "Media", "m-lesion", createdDateTime="2024-03-01T10:00:00+01:00",
+            identifier=[*number("M-1"), *number("urn:oid:1.2.99.7", "urn:dicom:uid")],
+            type=concept(MEDIA_TYPE, "image"), bodySite=concept(SCT, "14975008", extension=[on_the(LEFT)]),
+            modality=concept(SCT, "432102000"), deviceName="Dermatoskop Å-1", note=[{"text": "Rodnad kring såret."}],
             meta={"tag": [{"system": "http://example.org/tags", "code": "baseline"}]},
         ),
         a(
@@ -73,12 +91,15 @@ def media() -> list[dict[str, Any]]:
 
 def others() -> list[dict[str, Any]]:
     """What else there is of Anna, and what there is of Bo; written an hour later."""
-    site = {"url": R5_BODY_SITE, "valueCodeableConcept": concept(SCT, "14975008")}
+    right = concept(SCT, "14975008", extension=[on_the(RIGHT)])
+    site = {"url": R5_BODY_SITE, "valueCodeableConcept": right}
     letter = a("DocumentReference", "d-letter")
     return [
         letter | {
+            "description": "Brev om rodnaden", "masterIdentifier": number("urn:oid:1.2.99.8", "urn:dicom:uid")[0],
+            "content": [{"attachment": {"contentType": "application/pdf", "title": "letter"}}],
             "date": "2024-02-01T00:00:00Z", "identifier": number("D-1"), "category": [concept(NUMBERS, "letter")],
-            "extension": [*letter["extension"], site],
+            "extension": [*letter["extension"], site, on_device("Scanner 2"), R5_MODALITY],
         },
         a(
             "DocumentReference", "d-summary", unit="eyes", status="superseded", date="2024-01-01T12:00:00Z",
@@ -87,8 +108,10 @@ def others() -> list[dict[str, Any]]:
         a(
             "ImagingStudy", "i-ct", started="2024-03-01", modality=[{"system": DCM, "code": "CT"}],
             identifier=number("urn:oid:1.2.840.99.1", "urn:dicom:uid"),
-            series=[{"uid": "1.2.3", "modality": {"system": DCM, "code": "CT"},
-                     "bodySite": {"system": SCT, "code": "61685007"}}],
+            description="CT av benen",
+            series=[{"uid": "1.2.3", "modality": {"system": DCM, "code": "CT"}, "extension": [on_device("Scanner 3")],
+                     "bodySite": {"system": SCT, "code": "61685007"}, "laterality": {"system": SCT, "code": RIGHT},
+                     "instance": [{"uid": "1.2.3.4", "sopClass": {"code": "urn:oid:1.2.840.10008.5.1.4.1.1.2"}}]}],
         ),
         a(
             "ImagingStudy", "i-mr", unit="eyes", status="cancelled", started="2020-12-31T23:30:00Z",

@@ -24,15 +24,18 @@ from fhirmedia.r4.values import (
     TokenValue,
     UriValue,
 )
+from fhirmedia.r4.word_tests import BREAK
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
 TYPES = ("Media", "Patient", "Task")
 IDS = ("1", "2", "3", "B-1", "a", "a.b", "b", "ab", "10", "Z", *(f"n{number}" for number in range(14)))
 PATIENTS = ("1", "2", "3", "a")
-CODES, SYSTEMS, UNITS = ("a", "b", "ab"), ("s", "http://t"), ("u1", "u2", "u3")
+CODES, SYSTEMS, UNITS = ("a", "b", "ab", "a/b", "a/b;c"), ("s", "http://t"), ("u1", "u2", "u3")
 TEXTS = ("ada", "ad", "ada b", "b", "bo", "öd", "z\U0001f600")
 URIS = ("http://a", "http://a/", "http://a/b", "http://a/b/c", "http://ab", "urn:x")
+WORDS = ("hägg", "Haegg", "hagg", "berg", "Bergs", "b", "follow-up", "up", "Åse", "aase", "½", "O'Brien", "obrien")
+FIELDS = ("_text", "status:text")
 
 
 class Maker:
@@ -121,6 +124,15 @@ class Maker:
     def uri(self, group: int = 0) -> UriValue:
         return UriValue(self.random.choice(URIS), group)
 
+    def texts(self) -> dict[str, str]:
+        """Words of some fields, now and then of several values."""
+
+        def words() -> str:
+            return " ".join(self.random.choices(WORDS, k=self.random.randint(1, 4)))
+
+        made = {field: BREAK.join(words() for _ in range(self.random.choice((0, 1, 1, 2)))) for field in FIELDS}
+        return {field: text for field, text in made.items() if text}
+
     def people(self) -> tuple[str, ...]:
         return tuple(self.random.sample(PATIENTS, self.random.choice((0, 1, 1, 1, 2))))
 
@@ -168,7 +180,7 @@ class Archive:
             self.oracle.remove(key)
             del self.current[key]
             return
-        entries = IndexEntries(key, make.values(key, changed_at=changed_at), make.people())
+        entries = IndexEntries(key, make.values(key, changed_at=changed_at), make.people(), make.texts())
         if old is not None and make.random.random() < 0.5:
             kept = {parameter: values for parameter, values in old[1].values.items() if parameter != "_lastUpdated"}
             entries = replace(entries, values={**entries.values, **kept})

@@ -31,11 +31,12 @@ from fhirmedia.r4.query import (
     SortKey,
     StringTest,
     Test,
+    Text,
     TokenTest,
     UriTest,
 )
 from fhirmedia.r4.values import BEGINNING, END
-from tests.laws.archives import CODES, DAY, HOUR, IDS, PATIENTS, SYSTEMS, TEXTS, TYPES, UNITS, URIS
+from tests.laws.archives import CODES, DAY, FIELDS, HOUR, IDS, PATIENTS, SYSTEMS, TEXTS, TYPES, UNITS, URIS, WORDS
 
 PREFIXES: tuple[Prefix, ...] = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 DATED = ("when", "created", "started", "_lastUpdated")
@@ -84,6 +85,8 @@ class Asker:
                 TokenTest(system=self.pick(SYSTEMS)),
                 TokenTest(code, no_system=True),
                 TokenTest(code, "http://nowhere"),
+                TokenTest(code, below=True),
+                TokenTest(code, self.pick(SYSTEMS), below=True),
             )
         )
 
@@ -142,7 +145,9 @@ class Asker:
         )
 
     def leaf(self) -> Query:
-        match self.random.randrange(12):
+        match self.random.randrange(14):
+            case 12 | 13:
+                return self.words()
             case 0:
                 return Missing(self.pick(tuple(self.tests)))
             case 1:
@@ -154,6 +159,14 @@ class Asker:
             case 5:
                 return self.stretch(self.pick(DATED), self.random.randint(-4, 12), days=self.pick((1, 5, 20)))
         return self.match()
+
+    def words(self) -> Text:
+        def term() -> str:
+            picked = self.random.choices(WORDS, k=self.pick((1, 1, 1, 2)))
+            return " ".join(picked) if len(picked) > 1 else picked[0][: self.pick((2, 3, 20))]
+
+        alternatives = tuple(tuple(term() for _ in range(self.pick((1, 1, 2)))) for _ in range(self.pick((1, 1, 2))))
+        return Text(self.pick((*FIELDS, "nowhere")), alternatives, tuple(term() for _ in range(self.pick((0, 0, 1)))))
 
     def stretch(self, parameter: str, first: int, *, days: int) -> Query:
         lo, hi = first * DAY, (first + days) * DAY

@@ -51,6 +51,7 @@ def served(name: str, *, odd: Kind, directory: bool = False) -> ServedType:
         parameters=parameters,
         indexed=parameters,
         directory=directory,
+        words=frozenset({"_text", "_content"}),
         membership=(parameters["subject"],),
     )
 

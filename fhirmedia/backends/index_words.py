@@ -1,0 +1,109 @@
+"""Words in the database's own full-text index: one document per resource, its tokens marked with their field.
+
+Engine and evaluator share our own folding; the engine only splits at blanks and compares code points. A document has a
+line for each word, with every form of it; `words_hold` reads it again where order matters, which a list of tokens
+cannot tell.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+from fhirmedia.backends.index_dialect import FALSE, Sql
+from fhirmedia.r4.query import Text
+from fhirmedia.r4.word_tests import BREAK, Spellings, spelled, words_match
+
+CREATE = "CREATE VIRTUAL TABLE idx_words USING fts5(body, tokenize='ascii', prefix='3 4')"
+"""Every sign beyond ASCII belongs to a word, so the mark of a field does; prefixes count it, too."""
+
+_FIRST_MARK = 0x4E00
+_BLANK = "\u2420"
+"""In place of a blank inside a form (the forms of ½ have one)."""
+_BETWEEN = "\x1e"
+
+INSERT = "INSERT INTO idx_words (rowid, body) VALUES (?, ?)"
+DELETE = "DELETE FROM idx_words WHERE rowid = ?"
+EMPTY = "DELETE FROM idx_words"
+
+
+def document(texts: Mapping[str, str], marks: Mapping[str, str]) -> str:
+    """What is indexed of a resource: the words of its fields; empty if they have none."""
+    return "\n".join(line for field, text in texts.items() for line in _lines(text, marks[field]))
+
+
+def mark_of(rank: int) -> str:
+    """The sign that the tokens of the field with this rank begin with."""
+    return chr(_FIRST_MARK + rank)
+
+
+def _lines(text: str, sign: str) -> Iterable[str]:
+    for value in text.split(BREAK):
+        words = spelled(value)
+        if words:
+            yield from (" ".join(sign + form.replace(" ", _BLANK) for form in sorted(word)) for word in words)
+            yield sign + _BETWEEN
+
+
+def word_rows(query: Text, rank: int) -> Sql:
+    """A SELECT of the rids whose words the query selects, by the rank of its field; FALSE where nothing can be."""
+    sign = mark_of(rank)
+    expression = _expression(query, sign) if rank > 0 else None
+    if expression is None:
+        return FALSE
+    rows = Sql("SELECT t.rowid AS rid FROM idx_words t WHERE t.idx_words MATCH ?", (expression,))
+    if not _needs_order(query):
+        return rows
+    asked = json.dumps([sign, query.alternatives, query.excluded])
+    return Sql(f"{rows.text} AND words_hold(t.body, ?)", (*rows.values, asked))
+
+
+def equip(connection: sqlite3.Connection) -> None:
+    """Give a connection the function `words_hold`."""
+    connection.create_function("words_hold", 2, _words_hold, deterministic=True)
+
+
+def _words_hold(body: str, asked: str) -> bool:
+    sign, alternatives, excluded = json.loads(asked)
+    query = Text("", tuple(map(tuple, alternatives)), tuple(excluded))
+    return words_match(query, _words_of(body, sign))
+
+
+def _words_of(body: str, sign: str) -> list[Spellings]:
+    lines = (line for line in body.split("\n") if line[:1] == sign)
+    return [frozenset(token[1:].replace(_BLANK, " ") for token in line.split(" ")) for line in lines]
+
+
+def _needs_order(query: Text) -> bool:
+    terms = (term for terms in (*query.alternatives, query.excluded) for term in terms)
+    return any(len(spelled(term)) > 1 for term in terms)
+
+
+def _expression(query: Text, sign: str) -> str | None:
+    """The match expression, true of all that the query selects; None where nothing can be selected."""
+    wanted = [
+        " AND ".join(_term(term, sign) for term in terms)
+        for terms in query.alternatives
+        if terms and all(spelled(term) for term in terms)
+    ]
+    if not wanted:
+        return None
+    some = " OR ".join(f"({each})" for each in wanted)
+    # A phrase that must be absent may have its words apart: it is judged by `words_hold`.
+    unwanted = [_term(term, sign) for term in query.excluded if len(spelled(term)) == 1]
+    return f"({some}) NOT ({' OR '.join(unwanted)})" if unwanted else some
+
+
+def _term(term: str, sign: str) -> str:
+    """A word by its beginning, or every word of a phrase whole."""
+    words = spelled(term)
+    if len(words) == 1:
+        return _any_form(words[0], sign, begins=True)
+    return f"({' AND '.join(_any_form(word, sign, begins=False) for word in words)})"
+
+
+def _any_form(word: Spellings, sign: str, *, begins: bool) -> str:
+    tokens = []
+    for form in sorted(word):
+        token = f'"{sign}{form.replace(" ", _BLANK)}"'
+        tokens.append(f"{token} *" if begins and len(form) > 1 else token)
+    return f"({' OR '.join(tokens)})"
