@@ -43,14 +43,14 @@ def facts_of(
     unit = _unit_of(resource, served, registry=registry, base_url=base_url, lookup=lookup)
     above = _ascent(unit, base_url=base_url, lookup=lookup)
     authors = _local_keys(served.facts.authors, resource, base_url=base_url)
-    encounters = [key] if key.type == _ENCOUNTER else _encounters(served, resource, base_url=base_url)
+    named = (None, key) if key.type == _ENCOUNTER else _encounter(resource, served, base_url=base_url)
     status = resource.get("status")
     return Facts(
         patients=_concerned(resource, served, entries.patients, base_url=base_url),
         unit=unit,
         enterprise=above.steps[-1][0].id if above.steps and above.ends else None,
         authors=tuple(dict.fromkeys(map(str, authors))),
-        encounter=str(encounters[0]) if encounters else None,
+        encounter=None if named is None else str(named[1]),
         status=status if isinstance(status, str) else None,
         source=_source(resource, authors, table=table),
         confidentiality=_confidentiality(resource, table),
@@ -81,37 +81,36 @@ def department_tag(resource: JsonObject, *, registry: Registry, base_url: str, l
 def access_references(resource: JsonObject, *, registry: Registry, base_url: str) -> tuple[tuple[str, Key], ...]:
     """References that decide access and so have to lead somewhere: (FHIRPath, Key), in no particular order.
 
-    They are the Patients it concerns and the Organization that owns the record. Binaries decide access too; what claims
-    them is judged where they are claimed.
+    They are the Patients it concerns and the Organization that owns the record, or where it names none the Encounter
+    that is asked for it. Binaries decide access too; what claims them is judged where they are claimed.
     """
     served = registry.served(str(resource["resourceType"]))
     found: list[tuple[str, Key]] = []
     for branch in _concerning(served):
         keys = _local_keys((branch,), resource, base_url=base_url)
         found.extend((_path(branch), key) for key in keys if key.type == PATIENT)
-    found.extend(islice(_owners(resource, served, table=registry.table, base_url=base_url), 1))
-    return tuple(dict.fromkeys(found))
+    owners = list(islice(_owners(resource, served, table=registry.table, base_url=base_url), 1))
+    lender = None if owners or served.directory else _encounter(resource, served, base_url=base_url)
+    return tuple(dict.fromkeys((*found, *owners, *(() if lender is None else (lender,)))))
 
 
 def _unit_of(
     resource: JsonObject, served: ServedType, *, registry: Registry, base_url: str, lookup: Lookup
 ) -> str | None:
-    """The id of the Organization that owns a record: as it says itself, else as its Encounter does.
+    """The id of the Organization that owns a record: as it says itself, else as its (first) Encounter does.
 
     An Encounter of somebody else says nothing, so that naming it tells nothing about it.
     """
     for _, key in _owners(resource, served, table=registry.table, base_url=base_url):
         return key.id
-    provider = registry.types.get(_ENCOUNTER)
-    for encounter in _encounters(served, resource, base_url=base_url):
-        body = lookup(encounter)
-        if body is None or provider is None:
-            continue
-        visitors, subjects = (_patients(each, registry, base_url=base_url) for each in (body, resource))
-        if visitors <= subjects and bool(visitors) == bool(subjects):
-            for _, key in _owners(body, provider, table=registry.table, base_url=base_url):
-                return key.id
-    return None
+    provider, lender = registry.types.get(_ENCOUNTER), _encounter(resource, served, base_url=base_url)
+    body = None if lender is None or provider is None or served.directory else lookup(lender[1])
+    if body is None or provider is None:
+        return None
+    visitors, subjects = (_patients(each, registry, base_url=base_url) for each in (body, resource))
+    if not visitors <= subjects or bool(visitors) != bool(subjects):
+        return None
+    return next((key.id for _, key in _owners(body, provider, table=registry.table, base_url=base_url)), None)
 
 
 def _owners(resource: JsonObject, served: ServedType, *, table: FactTable, base_url: str) -> Iterator[tuple[str, Key]]:
@@ -154,9 +153,13 @@ def _concerned(
     return tuple(dict.fromkeys([*patients, *(key.id for key in keys if key.type == PATIENT)]))
 
 
-def _encounters(served: ServedType, resource: JsonObject, *, base_url: str) -> list[Key]:
-    keys = _local_keys(served.facts.encounter, resource, base_url=base_url)
-    return [key for key in keys if key.type == _ENCOUNTER]
+def _encounter(resource: JsonObject, served: ServedType, *, base_url: str) -> tuple[str, Key] | None:
+    """The first local Encounter a record names: (FHIRPath, Key)."""
+    for branch in served.facts.encounter:
+        for key in _local_keys((branch,), resource, base_url=base_url):
+            if key.type == _ENCOUNTER:
+                return _path(branch), key
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -321,12 +321,20 @@ def test_an_encounter_of_somebody_else_is_not_told_by_a_tag(living: House) -> No
     living.put(importer(), a("Encounter", "his", of="bo", unit="eyes"))
     bare = without(a("Media", "x"), "extension")
 
-    def tags(visit: str) -> object:
-        body = bare | {"encounter": {"reference": f"Encounter/{visit}"}}
-        return living.create(anna(), body)["meta"].get("tag")
+    def naming(visit: str) -> Resource:
+        return bare | {"encounter": {"reference": f"Encounter/{visit}"}}
 
-    assert tags("his") == tags("never") is None
-    assert tags("hers") is not None
+    assert living.create(anna(), naming("hers"))["meta"]["tag"]
+    texts = set()
+    for visit, caller in (("his", anna()), ("never", anna()), ("hers", anna("patient/Media.cruds patient/Patient.r"))):
+        with refused(Category.UNPROCESSABLE) as said:
+            living.create(caller, naming(visit))
+        assert [issue.expression for issue in said.issues] == ["Media.encounter"]
+        texts.add(said.text)
+    assert len(texts) == 1
+    owned = a("Media", "x", encounter={"reference": "Encounter/hers"})
+    living.create(anna("patient/Media.cruds patient/Patient.r patient/Organization.r"), owned)
+    living.put(importer(), naming("never") | {"id": "imported"})
 
 
 def test_projected_types_are_only_read(living: House) -> None:

@@ -53,10 +53,6 @@ def genuine(statement: bytes, signature: str) -> bool:
     return hmac.compare_digest(sign(statement), signature)
 
 
-def unexpected() -> None:
-    raise AssertionError("the storage was called broken")
-
-
 def checkpoints_of(folder: Path) -> Checkpoints:
     return Checkpoints(folder / "checkpoints.jsonl", sign=sign, clock=lambda: NOON, on_broken=unexpected)
 

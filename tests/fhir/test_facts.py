@@ -326,5 +326,11 @@ def test_references_that_decide_access() -> None:
         ("DocumentReference.author", Key("Patient", "b")),
         ("DocumentReference.extension[1].value", Key("Organization", "ward")),
     }
+    unowned = {name: value for name, value in document.items() if name not in ("extension", "custodian")}
+    assert set(access_references(unowned, registry=REGISTRY, base_url=BASE)) == {
+        ("DocumentReference.subject", Key("Patient", "a")),
+        ("DocumentReference.author", Key("Patient", "b")),
+        ("DocumentReference.context.encounter", Key("Encounter", "absent")),
+    }
     patient: dict[str, Any] = {"resourceType": "Patient", "managingOrganization": {"reference": "Organization/skin"}}
     assert access_references(patient, registry=REGISTRY, base_url=BASE) == ()
