@@ -11,7 +11,8 @@ MEDIA: JsonObject = {
     "meta": {"tag": [{"system": "urn:tags", "code": "coded", "display": "Tagged"}]},
     "text": {
         "status": "generated",
-        "div": '<div xmlns="http://www.w3.org/1999/xhtml"><!-- hidden --><p title="attribute">Bj&#246;rk &amp; <b>al</b></p>'
+        "div": '<div xmlns="http://www.w3.org/1999/xhtml"><!-- hidden -->'
+        '<p title="attribute">Bj&#246;rk &amp; <b>al</b></p>'
         "</div>",
     },
     "contained": [{"resourceType": "Practitioner", "id": "p", "name": [{"family": "Kontained"}]}],
