@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,17 +18,18 @@ from fhirmedia.demo.region import generate
 from fhirmedia.demo.workshop import produced
 from fhirmedia.interactions.importing import ImportFile, ImportItem, Outcome, import_items
 from fhirmedia.r4.codec import dump
+from fhirmedia.r4.json_in import parse_json
 
 SEED = 20261031
 LOADED = "demo.json"
 """Written when all is in: what the tour shows."""
 
 
-def load_demo(folder: Folder, settings: Settings, *, port: int) -> None:
-    """Write the region unless it is there; what an interrupted run left is written again."""
+def load_demo(folder: Folder, settings: Settings, *, port: int, region: Iterable[DemoItem] | None = None) -> None:
+    """Write the region (None: the whole of it) unless it is there; what an interrupted run left is gone on with."""
     if (folder.path / LOADED).exists():
         return
-    items = sorted(generate(SEED), key=_rank)
+    items = sorted(generate(SEED) if region is None else region, key=_rank)
     refused: list[Outcome] = []
 
     async def bring_in() -> None:
@@ -49,9 +50,8 @@ def load_demo(folder: Folder, settings: Settings, *, port: int) -> None:
     asyncio.run(bring_in())
     if refused:
         first = refused[0]
-        raise Failure(
-            Category.INTERNAL, f"{len(refused)} demo items were refused, {first.key} first.", issues=first.issues
-        )
+        text = f"{len(refused)} demo items were refused, {first.item.key} first: {first.issues[0].text}"
+        raise Failure(Category.INTERNAL, text)
     (folder.path / LOADED).write_text(json.dumps(_sights(items)))
 
 
@@ -105,7 +105,7 @@ def _import_items(items: list[DemoItem]) -> Iterator[ImportItem]:
         if content is not None and item.binary_id is not None and item.content_type is not None:
             files = (ImportFile(item.binary_id, item.content_type, partial(_once, content)),)
         key = Key(str(item.resource["resourceType"]), str(item.resource["id"]))
-        yield ImportItem(key, dump(item.resource), files)
+        yield ImportItem(key, parse_json(dump(item.resource)), files)
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

@@ -1,33 +1,50 @@
-"""`fhirmedia import`: NDJSON files of resources, and the files their Binaries stand for."""
+"""`fhirmedia import`: resources from files, and the files of their Binaries; what was begun can be gone on with."""
 
 import argparse
 import asyncio
 import json
-import re
 import sys
-from collections.abc import AsyncIterator, Iterator
-from functools import partial
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
 from fhirmedia.app import base_url_of, open_house
-from fhirmedia.backends.objects_files import CHECKED_BYTES
+from fhirmedia.backends.folder import Folder
+from fhirmedia.cli.import_sources import items_of, manifest_of, sources_of
 from fhirmedia.cli.importer import import_caller
 from fhirmedia.cli.options import DEFAULT_PORT, add_data, port
 from fhirmedia.cli.progress import Progress
 from fhirmedia.cli.serving import prepare_folder
-from fhirmedia.core.errors import Category, Failure
-from fhirmedia.core.records import Key
+from fhirmedia.core.errors import Category, Failure, Issue
+from fhirmedia.core.settings import Settings
 from fhirmedia.interactions.importing import ImportFile, ImportItem, Outcome, import_items
 
+TOLD_AT_MOST = 1_000
+"""Refusals written to the terminal."""
+
 EXAMPLES = """\
-each line of an NDJSON file is one resource with its id; order the files so that what is referred to comes first:
+Sources are NDJSON (a resource with its id on each line), JSON files with a Bundle (collection, searchset, batch,
+transaction) or one resource, and folders of both. Ids are kept. Resources go in by transactions of some dozens, each
+checked like any write; what a resource refers to may stand in the same source or be there already.
+
   fhirmedia import Organization.ndjson Patient.ndjson Media.ndjson --files manifest.ndjson
-a line of the manifest names the bytes of a Binary some Attachment refers to (paths are relative to the manifest):
+  fhirmedia import export-folder --outcomes outcomes.ndjson
+
+A line of the manifest names the bytes of a Binary some Attachment refers to (paths are relative to the manifest; in a
+folder it is called manifest.ndjson):
+
   {"binary": "photo-17", "file": "photos/17.jpg", "contentType": "image/jpeg"}
+
+A Bundle's entries without an id get that of their urn:uuid, or one made of the Bundle's content; conditions and
+deletions in a Bundle are refused: send it to the server. --outcomes writes a line for each resource:
+
+  {"place": "Media.ndjson, line 3", "resource": "Media/m3", "outcome": "stored", "version": 1}
+
+`outcome` is stored, unchanged (the newest version is the same, so that no other is made) or refused (with issues).
+Without it only refusals are told, on standard error. An import that was interrupted, by whatever, is gone on with by
+the same command: what is in stays as it is.
 """
-
-
-_BINARY_URL = re.compile(rb'"Binary/([A-Za-z0-9.-]{1,64})"')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_data(parser)
-    parser.add_argument("sources", nargs="+", type=Path, metavar="FILE", help="NDJSON of resources")
+    parser.add_argument("sources", nargs="+", type=Path, metavar="SOURCE", help="NDJSON, JSON or a folder of them")
     parser.add_argument("--files", type=Path, metavar="MANIFEST", help="NDJSON that names the files of Binaries")
+    parser.add_argument("--outcomes", type=Path, metavar="FILE", help="write a line for each resource here")
     parser.add_argument(
         "--references", choices=("on", "off"), default="on", help="whether references that decide access are checked"
     )
@@ -51,76 +69,84 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Import everything; 1 if anything was refused."""
-    for source in [*arguments.sources, *([arguments.files] if arguments.files else [])]:
-        if not source.is_file():
-            raise Failure(Category.NOT_FOUND, f"{source} is not a file.")
+    sources, manifests = sources_of(arguments.sources)
+    if arguments.files is not None:
+        if not arguments.files.is_file():
+            raise Failure(Category.NOT_FOUND, f"{arguments.files} is not a file.")
+        manifests.append(arguments.files)
+    files = dict(row for manifest in manifests for row in manifest_of(manifest))
     folder, settings = prepare_folder(arguments.data)
-    files = dict(_manifest(arguments.files)) if arguments.files else {}
-    total = sum(1 for _ in _lines(arguments.sources))
-    refused: list[Outcome] = []
-
-    async def bring_in() -> None:
-        house = open_house(folder, settings, base_url=base_url_of(settings, folder, port=arguments.port))
-        with Progress("importing", total) as progress:
-
-            def done(outcome: Outcome) -> None:
-                progress.advance()
-                if outcome.issues:
-                    refused.append(outcome)
-
-            caller = import_caller(check_references=arguments.references == "on")
+    with ExitStack() as stack:
+        lines = None if arguments.outcomes is None else stack.enter_context(arguments.outcomes.open("w", buffering=1))
+        size = sum(source.stat().st_size for source in sources)
+        with Progress("importing", total_bytes=size) as progress:
+            told = Telling(progress, lines)
             try:
-                await import_items(house.archive, caller, _items(arguments.sources, files), done=done)
-            finally:
-                await house.close()
-
-    asyncio.run(bring_in())
-    for outcome in refused:
-        issue = outcome.issues[0]
-        print(f"{outcome.key}: {issue.text}" + (f" ({issue.expression})" if issue.expression else ""), file=sys.stderr)
-    print(f"{total - len(refused)} stored, {len(refused)} refused")
-    return 1 if refused else 0
+                asyncio.run(_bring_in(folder, settings, _items(sources, files, told), told, arguments))
+            except KeyboardInterrupt:
+                told.interrupted = True
+    return told.end()
 
 
-def _items(sources: list[Path], files: dict[str, ImportFile]) -> Iterator[ImportItem]:
-    for place, line in _lines(sources):
-        yield _item(line, place, files)
+class Telling:
+    """What became of everything: counted, shown, and written down."""
+
+    def __init__(self, progress: Progress, lines: TextIO | None) -> None:
+        self._progress = progress
+        self._lines = lines
+        self._counts = {"stored": 0, "unchanged": 0, "refused": 0}
+        self._refusals: list[str] = []
+        self.interrupted = False
+
+    def outcome(self, outcome: Outcome) -> None:
+        """Of a resource."""
+        item = outcome.item
+        self._tell(outcome.state, item.place, str(item.key), outcome.version, outcome.issues)
+        self._progress.advance(size_bytes=item.size_bytes)
+
+    def nothing(self, place: str, reason: str) -> None:
+        """Of what is no resource to import."""
+        self._tell("refused", place, None, None, (Issue("structure", reason, None),))
+        self._progress.advance()
+
+    def end(self) -> int:
+        """Say how it went; the exit code. Raises KeyboardInterrupt where it was interrupted."""
+        for refusal in self._refusals:
+            print(refusal, file=sys.stderr)
+        more = self._counts["refused"] - len(self._refusals)
+        if more:
+            print(f"and {more} more; --outcomes FILE keeps them all", file=sys.stderr)
+        print(", ".join(f"{number} {state}" for state, number in self._counts.items()))
+        if self.interrupted:
+            print("interrupted; the same command goes on from here", file=sys.stderr)
+            raise KeyboardInterrupt
+        return 1 if self._counts["refused"] else 0
+
+    def _tell(
+        self, state: str, place: str, resource: str | None, version: int | None, issues: tuple[Issue, ...]
+    ) -> None:
+        self._counts[state] += 1
+        if state == "refused" and len(self._refusals) < TOLD_AT_MOST:
+            issue = issues[0]
+            where = f" ({issue.expression})" if issue.expression else ""
+            self._refusals.append(f"{place}: {resource or 'refused'}: {issue.text}{where}")
+        if self._lines is not None:
+            row: dict[str, object] = {"place": place, "resource": resource, "outcome": state, "version": version}
+            row["issues"] = [{"code": each.code, "text": each.text, "expression": each.expression} for each in issues]
+            print(json.dumps({name: value for name, value in row.items() if value}), file=self._lines)
 
 
-def _lines(sources: list[Path]) -> Iterator[tuple[str, bytes]]:
-    """Every line that is not blank, with its place for messages."""
+def _items(sources: list[Path], files: dict[str, ImportFile], told: Telling) -> Iterator[ImportItem]:
     for source in sources:
-        with source.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield f"{source.name}, line {number}", line.strip()
+        yield from items_of(source, files, told=told.nothing)
 
 
-def _item(line: bytes, place: str, files: dict[str, ImportFile]) -> ImportItem:
+async def _bring_in(
+    folder: Folder, settings: Settings, items: Iterator[ImportItem], told: Telling, arguments: argparse.Namespace
+) -> None:
+    house = open_house(folder, settings, base_url=base_url_of(settings, folder, port=arguments.port))
+    caller = import_caller(check_references=arguments.references == "on")
     try:
-        resource = json.loads(line)
-        key = Key(resource["resourceType"], resource["id"])
-    except (ValueError, KeyError, TypeError):
-        raise Failure(Category.INVALID, f"{place}: not a resource with resourceType and id.") from None
-    named = dict.fromkeys(name.decode() for name in _BINARY_URL.findall(line))
-    return ImportItem(key, line, tuple(files[name] for name in named if name in files))
-
-
-def _manifest(path: Path) -> Iterator[tuple[str, ImportFile]]:
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        try:
-            row = json.loads(line)
-            source = path.parent / row["file"]
-            file = ImportFile(row["binary"], row["contentType"], partial(_chunks, source))
-        except (ValueError, KeyError, TypeError):
-            text = f"{path.name}, line {number}: not a row with binary, file and contentType."
-            raise Failure(Category.INVALID, text) from None
-        if not source.is_file():
-            raise Failure(Category.INVALID, f"{path.name}, line {number}: there is no such file.")
-        yield row["binary"], file
-
-
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(CHECKED_BYTES):
-            yield chunk
+        await import_items(house.archive, caller, items, done=told.outcome)
+    finally:
+        await house.close()

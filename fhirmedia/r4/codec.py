@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from fhirmedia.core.clock import instant
+from fhirmedia.core.records import Record
 from fhirmedia.r4.json_types import Json, JsonObject
 
 T = TypeVar("T")
@@ -51,6 +52,10 @@ class PreparedBody:
         meta: JsonObject = {"versionId": str(version), "lastUpdated": instant(changed_at_ms), **self.meta}
         head = _encode({"resourceType": self.type, "id": id, "meta": meta})
         return head[:-1] + self.rest
+
+    def says_what(self, record: Record) -> bool:
+        """Whether the body of a version is, to the byte, what this would be in its place."""
+        return record.body == self.render(record.key.id, record.version, record.changed_at)
 
 
 def prepare(resource: JsonObject) -> PreparedBody:
