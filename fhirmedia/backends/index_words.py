@@ -8,10 +8,11 @@ cannot tell.
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from fhirmedia.backends.index_dialect import FALSE, Sql
 from fhirmedia.r4.query import Text
-from fhirmedia.r4.word_tests import BREAK, Spellings, spelled, words_match
+from fhirmedia.r4.word_tests import BREAK, Spellings, spelled, spelled_word, words_match, words_of
 
 CREATE = "CREATE VIRTUAL TABLE idx_words USING fts5(body, tokenize='ascii', prefix='3 4')"
 """Every sign beyond ASCII belongs to a word, so the mark of a field does; prefixes count it, too."""
@@ -38,10 +39,16 @@ def mark_of(rank: int) -> str:
 
 def _lines(text: str, sign: str) -> Iterable[str]:
     for value in text.split(BREAK):
-        words = spelled(value)
+        words = words_of(value)
         if words:
-            yield from (" ".join(sign + form.replace(" ", _BLANK) for form in sorted(word)) for word in words)
+            yield from [_line(sign, word) for word in words]
             yield sign + _BETWEEN
+
+
+@lru_cache(maxsize=32_768)
+def _line(sign: str, word: str) -> str:
+    """All forms of a word, marked."""
+    return " ".join(sign + form.replace(" ", _BLANK) for form in sorted(spelled_word(word)))
 
 
 def word_rows(query: Text, rank: int) -> Sql:

@@ -18,7 +18,12 @@ _WORD = re.compile(r"(?:[^\W_]|['‘’ʼ‛\u0300-\u036f])+")
 
 def spelled(text: str) -> list[Spellings]:
     """The words of a text or of a term, in order, each with its forms cut to the indexed length."""
-    return [_forms(word) for word in _WORD.findall(text)]
+    return [spelled_word(word) for word in words_of(text)]
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text as they stand."""
+    return _WORD.findall(text)
 
 
 def text_matches(query: Text, text: str) -> bool:
@@ -49,5 +54,6 @@ def _begins(form: str, want: str) -> bool:
 
 
 @lru_cache(maxsize=16_384)
-def _forms(word: str) -> Spellings:
+def spelled_word(word: str) -> Spellings:
+    """The forms of one word."""
     return frozenset(form[:WORD_LENGTH] for form in forms(word))
