@@ -1,4 +1,4 @@
-"""The envelope of a batch or transaction (R4, Bundle), checked by hand; its resources are checked elsewhere, one by one.
+"""The envelope of a batch or transaction (R4, Bundle), checked by hand; its resources are checked elsewhere.
 
 An entry says what it wants as a request would: a method, an address below our base, conditions, a resource.
 """

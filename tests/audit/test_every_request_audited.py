@@ -43,8 +43,7 @@ def named(body: dict[str, Any]) -> Iterator[Key]:
     """Resources of ours in a body."""
     if body["resourceType"] == "Bundle":
         for entry in body.get("entry", ()):
-            if "resource" in entry:  # a history tells of deletions, too
-                yield from named(entry["resource"])
+            yield from named(entry.get("resource", {"resourceType": "OperationOutcome"}))
     elif "id" in body:
         yield Key(body["resourceType"], body["id"])
 
