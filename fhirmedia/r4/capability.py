@@ -49,7 +49,7 @@ def _security(oauth: Mapping[str, str]) -> dict[str, Any]:
 
 
 _FIRST = ("resourceType", "id", "url", "version", "name", "title", "status", "experimental", "date", "publisher")
-_LAST = ("description", "kind", "software", "implementation", "fhirVersion", "format", "rest")
+_LAST = ("description", "kind", "software", "implementation", "fhirVersion", "format", "patchFormat", "rest")
 
 
 def _ordered(statement: dict[str, Any]) -> JsonObject:

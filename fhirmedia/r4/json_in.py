@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import NoReturn
 
 from fhirmedia.core.errors import Category, Failure
-from fhirmedia.r4.json_types import Json, JsonObject
+from fhirmedia.r4.json_types import Json, JsonArray, JsonObject
 
 DEPTH_MAX = 50
 """Objects and arrays inside each other."""
@@ -28,6 +28,35 @@ def parse_json(content: bytes) -> JsonObject:
 
     Raises Failure(INVALID) with code `structure` or `value`; no text repeats what was sent.
     """
+    value = _parsed(content)
+    if type(value) is not dict:
+        raise _refused("The JSON text must hold one object")
+    return value
+
+
+def parse_json_array(content: bytes) -> JsonArray:
+    """The array in `content`, read as `parse_json` reads an object. Raises the same."""
+    value = _parsed(content)
+    if type(value) is not list:
+        raise _refused("The JSON text must hold one array")
+    return value
+
+
+def is_deeper(root: Json, limit: int) -> bool:
+    """Whether objects and arrays lie inside each other more than `limit` times; depth costs no stack."""
+    level: list[Json] = [root]
+    for _ in range(limit):
+        below: list[Json] = []
+        for node in level:
+            values = node.values() if type(node) is dict else node if type(node) is list else ()
+            below.extend(value for value in values if type(value) is dict or type(value) is list)
+        if not below:
+            return False
+        level = below
+    return True
+
+
+def _parsed(content: bytes) -> Json:
     if content[:3] == _BOM:
         raise _refused("The JSON text must not begin with a byte order mark")
     try:
@@ -37,9 +66,7 @@ def parse_json(content: bytes) -> JsonObject:
     if "\\u" in text:
         _check_escapes(text.replace("\\\\", "__"))
     value = _decoded(text)
-    if type(value) is not dict:
-        raise _refused("The JSON text must hold one object")
-    if text.count("{") + text.count("[") > DEPTH_MAX and _is_deeper(value, DEPTH_MAX):
+    if text.count("{") + text.count("[") > DEPTH_MAX and is_deeper(value, DEPTH_MAX):
         raise _refused(f"The JSON text must not be nested deeper than {DEPTH_MAX}")
     return value
 
@@ -62,20 +89,6 @@ def _check_escapes(text: str) -> None:
         raise _refused("The JSON text must not hold the character NUL", code="value")
     if _LONE_SURROGATE(text):
         raise _refused("The JSON text must not hold half of a surrogate pair", code="value")
-
-
-def _is_deeper(root: Json, limit: int) -> bool:
-    """Level by level, so that depth costs no stack."""
-    level: list[Json] = [root]
-    for _ in range(limit):
-        below: list[Json] = []
-        for node in level:
-            values = node.values() if type(node) is dict else node if type(node) is list else ()
-            below.extend(value for value in values if type(value) is dict or type(value) is list)
-        if not below:
-            return False
-        level = below
-    return True
 
 
 def _members(pairs: list[tuple[str, Json]]) -> JsonObject:

@@ -11,9 +11,9 @@ from tests.access.worlds import KNOWN_BYTES, MINUTE, MORNING, SECRET_BYTES, Some
 
 LINES = frozenset({
     "total", "_summary=count", "_total", "last page", "next", "_sort", "_elements", "_summary", "_id", "identifier",
-    "If-None-Exist", "client-chosen id", "PUT on hidden", "DELETE on hidden", "reference text", "_lastUpdated",
-    "history", "formerly visible", "deleted or never", "HEAD", "ETag", "If-None-Match", "If-Modified-Since", "Range",
-    "known bytes", "outcome text", "AuditEvent", "403 or 404", "compartment", "cursor", "labels", "rendition",
+    "If-None-Exist", "client-chosen id", "PUT on hidden", "PATCH on hidden", "DELETE on hidden", "reference text",
+    "_lastUpdated", "history", "formerly visible", "deleted or never", "HEAD", "ETag", "If-None-Match",
+    "If-Modified-Since", "Range", "known bytes", "outcome text", "AuditEvent", "403 or 404", "compartment", "cursor", "labels", "rendition",
 })  # fmt: skip
 """The ways to betray a hidden record that the interactions of today offer."""
 
@@ -230,6 +230,9 @@ def _writes(key: str) -> Iterator[Ask]:
     body = a(kind, id) if key not in ("Media/gone", "Media/turned") else a(kind, id, note=[{"text": "anew"}])
     for condition in ({}, {"If-Match": 'W/"1"'}, {"If-Match": 'W/"7"'}, {"If-Match": "*"}):
         yield ask("PUT on hidden, deleted or never", "PUT", f"/{key}", json=body, headers=condition)
+    change = [{"op": "test", "path": "/id", "value": "x"}]
+    headers = {"Content-Type": "application/json-patch+json"}
+    yield ask("PATCH on hidden, deleted or never", "PATCH", f"/{key}", json=change, headers=headers)
     if key != "Media/turned":
         yield ask("DELETE on hidden, deleted or never", "DELETE", f"/{key}", headers={"If-Match": 'W/"1"'})
         yield ask("DELETE on hidden, deleted or never", "DELETE", f"/{key}")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fhirmedia.access.security_labels import security_to_store
 from fhirmedia.core.errors import Category
 from tests.access.houses import House, derm, importer, refused
 from tests.access.records import Resource, a, label
@@ -73,3 +74,14 @@ def test_no_label_at_all_is_a_normal_one(living: House) -> None:
         with refused(Category.FORBIDDEN):
             living.put(derm(), media(label(low)))
     assert security(living.put(derm(), media(label("N")))) == ["N"]
+
+
+def test_an_empty_list_takes_every_label_away() -> None:
+    manager = derm(roles=frozenset({"label-manager"}))
+    for old in ([label("R")], [ETH]):
+        with refused(Category.FORBIDDEN):
+            security_to_store([*old], [], caller=derm())
+        assert security_to_store([*old], [], caller=manager) == []
+        assert security_to_store([*old], None, caller=manager) == old
+    assert security_to_store([label("L")], [], caller=derm()) == []
+    assert security_to_store(None, [], caller=derm()) == []
