@@ -20,6 +20,7 @@ from fhirmedia.web.conditional_routes import IF_NONE_EXIST, create_on_condition
 from fhirmedia.web.content_response import raw_response, resource_response
 from fhirmedia.web.headers import expected_of, if_match, require_no_parameters
 from fhirmedia.web.negotiation import binary_format, require_answer_format
+from fhirmedia.web.parts import part_of
 from fhirmedia.web.patch_body import patch_body
 
 RESOURCE = "/fhir/{type}/{id}"
@@ -44,10 +45,11 @@ class ResourceRoutes:
 
     async def read(self, request: Request, asker: Asker) -> Response:
         key = key_of(request)
-        require_no_parameters(request)
         if key.type != BINARY:
             require_answer_format(request)
-            return record_response(request, await read(self._archive, asker, key))
+            part = part_of(request, self._archive.registry.served(key.type).name, self._archive.registry)
+            return record_response(request, part.of(await read(self._archive, asker, key)))
+        require_no_parameters(request)
         form = binary_format(request)
         ticket = await download(self._archive, asker, key, depth="opened" if request.method == "HEAD" else "downloaded")
         if form is not None:

@@ -13,7 +13,8 @@ LINES = frozenset({
     "total", "_summary=count", "_total", "last page", "next", "_sort", "_elements", "_summary", "_id", "identifier",
     "If-None-Exist", "client-chosen id", "PUT on hidden", "PATCH on hidden", "DELETE on hidden", "reference text",
     "_lastUpdated", "history", "formerly visible", "deleted or never", "HEAD", "ETag", "If-None-Match",
-    "If-Modified-Since", "Range", "known bytes", "outcome text", "AuditEvent", "403 or 404", "compartment", "cursor", "labels", "rendition",
+    "If-Modified-Since", "Range", "known bytes", "outcome text", "AuditEvent", "403 or 404", "compartment", "cursor",
+    "labels", "rendition",
 })  # fmt: skip
 """The ways to betray a hidden record that the interactions of today offer."""
 
