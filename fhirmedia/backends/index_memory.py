@@ -1,20 +1,25 @@
 """The search engine that only asks the reference evaluator: the oracle the other engines are compared with."""
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime, tzinfo
 from functools import cmp_to_key, partial
 
 from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.core.records import Facts, Key
-from fhirmedia.ports.index import Hits, Page, Pointer, Position
+from fhirmedia.ports.index import Bucket, Hits, Page, Pointer, Position
 from fhirmedia.r4.evaluator import Indexed, compare, matches, sort_tuple
 from fhirmedia.r4.query import SortKey
-from fhirmedia.r4.values import IndexEntries, ReferenceValue
+from fhirmedia.r4.values import DateValue, IndexEntries, ReferenceValue, TokenValue
+
+_SPANS = {"year": "%Y", "month": "%Y-%m"}
+_CALENDAR_MS = 10**13
 
 
 class MemoryIndex:
     """A SearchIndex over what `put` was given. Every search looks at everything, so nothing is ever too costly."""
 
-    def __init__(self) -> None:
+    def __init__(self, zone: tzinfo = UTC) -> None:
+        self._zone = zone
         self._rows: dict[Key, Indexed] = {}
 
     def put(self, entries: IndexEntries, facts: Facts) -> None:
@@ -51,6 +56,35 @@ class MemoryIndex:
             total=_total(len(found), page),
         )
 
+    async def buckets(self, query: NarrowedQuery, *, by: str, with_patients: bool) -> Sequence[Bucket]:
+        """How the selected resources divide."""
+        members: dict[tuple[str | None, str], tuple[str, list[Indexed]]] = {}
+        for row in self._selected(query):
+            for key, shown in dict(self._keys(row, by)).items():
+                members.setdefault(key, (shown, []))[1].append(row)
+        found = [
+            Bucket(system, shown, len(rows), _people(rows) if with_patients else None)
+            for (system, _), (shown, rows) in members.items()
+        ]
+        return sorted(found, key=lambda each: (-each.count, each.system or "", each.code))
+
+    async def patients(self, query: NarrowedQuery) -> int:
+        """How many Patients the selected resources are about."""
+        return _people(self._selected(query))
+
+    def _selected(self, query: NarrowedQuery) -> list[Indexed]:
+        return [row for row in self._rows.values() if matches(query.query, row.entries, row.facts, world=self)]
+
+    def _keys(self, row: Indexed, by: str) -> Iterable[tuple[tuple[str | None, str], str]]:
+        if by in _SPANS:
+            for value in row.entries.values.get("when", ()):
+                if isinstance(value, DateValue) and abs(value.lo) < _CALENDAR_MS:
+                    moment = datetime.fromtimestamp(value.lo / 1000, UTC).astimezone(self._zone)
+                    yield (None, moment.strftime(_SPANS[by])), moment.strftime(_SPANS[by])
+        for value in row.entries.values.get(by, ()):
+            if isinstance(value, TokenValue):
+                yield (value.system, value.code or ""), value.spelled or value.code or ""
+
     async def pointers(self, keys: Sequence[Key], *, parameters: Collection[str]) -> Sequence[Pointer]:
         """The local records these resources refer to."""
         values = (
@@ -62,6 +96,10 @@ class MemoryIndex:
         )
         found = (value for value in values if isinstance(value, ReferenceValue) and value.key is not None)
         return list(dict.fromkeys(Pointer(value.key, value.version or 0) for value in found if value.key is not None))
+
+
+def _people(rows: Iterable[Indexed]) -> int:
+    return len({row.facts.patients for row in rows if len(row.facts.patients) == 1})
 
 
 def _total(count: int, page: Page) -> int | None:

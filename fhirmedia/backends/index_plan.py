@@ -52,11 +52,11 @@ class Planner:
     def __init__(self, dialect: Dialect, snapshot: Snapshot) -> None:
         self._dialect = dialect
         self._snapshot = snapshot
-        self._compiler = Compiler(dialect, snapshot)
+        self.compiler = Compiler(dialect, snapshot)
 
     def few(self, query: Query) -> Candidates | None:
         """The candidates, where ids or Patients bound the answer; finding them asks the database for nothing much."""
-        return by_key(query, self._compiler, self._snapshot) or by_patient(query, self._dialect)
+        return by_key(query, self.compiler, self._snapshot) or by_patient(query, self._dialect)
 
     def is_bounded(self, query: Query, *, limit: int) -> bool:
         """Whether ids or Patients bound the answer to so many candidates."""
@@ -70,14 +70,14 @@ class Planner:
             return self.driven(few, query, page)
         limit = isqrt((page.count + 1) * self._snapshot.size()) if page.count else VISITED_FOR_TOTAL
         probed = limit if page.total == "none" else max(limit, VISITED_FOR_TOTAL)
-        few = by_value(query, self._compiler, self._snapshot, limit=probed)
+        few = by_value(query, self.compiler, self._snapshot, limit=probed)
         if few is not None and few.rows is not None and few.rows <= limit:
             return self.driven(few, query, page)
         counted = few or by_type(query, self._dialect)
         condition = self._condition(query, counted)
         if condition == FALSE:
             return NOTHING
-        walker = Walker(self._compiler, self._snapshot, most=page.count + 1)
+        walker = Walker(self.compiler, self._snapshot, most=page.count + 1)
         segments = tuple(walker.segments(query, page.sort, page.after)) if page.count else ()
         return Plan("S", segments, counted, condition)
 
@@ -91,13 +91,13 @@ class Planner:
         if few.name == "patient" and page.sort == (_NEWEST_FIRST,):
             statement = self._timeline(few, condition, page)
         else:
-            statement = sorted_rows(self._compiler, few, condition, sort=page.sort, after=page.after)
+            statement = sorted_rows(self.compiler, few, condition, sort=page.sort, after=page.after)
         return Plan(f"D {few.name}", (Segment(statement),), few, condition)
 
     def _condition(self, query: Query, of: Candidates) -> Sql:
         """What is left to test of the candidates."""
         left = query if of.met is None else All(tuple(part for part in conjuncts(query) if part != of.met))
-        return every((of.base, self._compiler.condition(left, of.row)))
+        return every((of.base, self.compiler.condition(left, of.row)))
 
     def _timeline(self, few: Candidates, condition: Sql, page: Page) -> Sql:
         """The rows of one Patient in their own order: nothing is sorted, and the walk ends with the page."""
@@ -106,7 +106,7 @@ class Planner:
             value, key = page.after.values[0], page.after.key
             recency = -value if isinstance(value, int) else MISSING
             after = Sql("(p.recency, p.type, p.id) > (?, ?, ?)", (recency, *key))
-        hits = shown([term_of(self._compiler, _NEWEST_FIRST, few.row)], few.row)
+        hits = shown([term_of(self.compiler, _NEWEST_FIRST, few.row)], few.row)
         return sql(
             "SELECT {} FROM {} WHERE {} ORDER BY p.recency, p.type, p.id",
             hits,

@@ -55,7 +55,7 @@ class SqlSearchIndex:
 
     def __init__(self, path: Path, *, readers: int = 2, budget_s: float = 10.0) -> None:
         self._budget_s = budget_s
-        self._terms = KnownTerms()
+        self.terms = KnownTerms()
         self._connections: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         for _ in range(readers):
             self._connections.put(_open(path))
@@ -68,18 +68,18 @@ class SqlSearchIndex:
         hits = self._search_small(query.query, page)
         if hits is not None:
             return hits
-        return await self._run(lambda connection: self._search(connection, query.query, page))
+        return await self.within(lambda connection: self._search(connection, query.query, page))
 
     async def pointers(self, keys: Sequence[Key], *, parameters: Collection[str]) -> Sequence[Pointer]:
         """What these resources refer to. Raises Failure UNAVAILABLE, TOO_COSTLY."""
         if len(keys) > _SMALL:
-            return await self._run(lambda connection: _pointers(connection, self._terms, keys, parameters))
+            return await self.within(lambda connection: _pointers(connection, self.terms, keys, parameters))
         with _translated(), _one_state(self._inline):
-            return _pointers(self._inline, self._terms, keys, parameters)
+            return _pointers(self._inline, self.terms, keys, parameters)
 
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
         """The shape of the plan, its statements and SQLite's own account of them; no values."""
-        return await self._run(lambda connection: self._explain(connection, query.query, page))
+        return await self.within(lambda connection: self._explain(connection, query.query, page))
 
     async def close(self) -> None:
         """Wait for running searches and let go of the file."""
@@ -88,7 +88,11 @@ class SqlSearchIndex:
             self._connections.get().close()
         self._inline.close()
 
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def within(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run other work on one state of the index, on a connection that reads, within the budget of a search.
+
+        Raises Failure TOO_COSTLY, UNAVAILABLE.
+        """
         budget = _Budget(self._budget_s)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, self._within, work, budget)
@@ -110,7 +114,7 @@ class SqlSearchIndex:
         if not is_light(query):
             return None
         with _translated(), _one_state(self._inline):
-            snapshot = _Snapshot(self._inline, self._terms)
+            snapshot = _Snapshot(self._inline, self.terms)
             planner = Planner(SQLITE, snapshot)
             few = planner.few(query)
             if few is None or snapshot.count(few.first(_SMALL + 1)) > _SMALL:
@@ -118,11 +122,10 @@ class SqlSearchIndex:
             return _answer(self._inline, planner.driven(few, query, page), page)
 
     def _search(self, connection: sqlite3.Connection, query: Query, page: Page) -> Hits:
-        return hits_of(connection, self._terms, query, page)
+        return hits_of(connection, self.terms, query, page)
 
     def _explain(self, connection: sqlite3.Connection, query: Query, page: Page) -> str:
-        planner = Planner(SQLITE, _Snapshot(connection, self._terms))
-        plan = planner.plan(_chains(connection, self._terms, planner).resolved(query), page)
+        _, plan = plan_of(connection, self.terms, query, page)
         statements = [segment.statement for segment in plan.segments]
         if page.total != "none":
             statements.append(_count_of(plan))
@@ -142,9 +145,14 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def hits_of(connection: sqlite3.Connection, terms: KnownTerms, query: Query, page: Page) -> Hits:
     """The answer as the connection sees the index at this moment; the query is already narrowed."""
+    _, plan = plan_of(connection, terms, query, page)
+    return _answer(connection, plan, page)
+
+
+def plan_of(connection: sqlite3.Connection, terms: KnownTerms, query: Query, page: Page) -> tuple[Planner, Plan]:
+    """How that answer is found, and who planned it. Raises Failure TOO_COSTLY."""
     planner = Planner(SQLITE, _Snapshot(connection, terms))
-    query = _chains(connection, terms, planner).resolved(query)
-    return _answer(connection, planner.plan(query, page), page)
+    return planner, planner.plan(_chains(connection, terms, planner).resolved(query), page)
 
 
 def _chains(connection: sqlite3.Connection, terms: KnownTerms, planner: Planner) -> Chains:
@@ -197,19 +205,19 @@ class _Snapshot:
 
     def __init__(self, connection: sqlite3.Connection, terms: KnownTerms) -> None:
         self._connection = connection
-        self._terms = terms
+        self.terms = terms
 
     def number(self, parameter: str, kind: str) -> int:
-        return self._terms.number(self._connection, parameter, kind=kind)
+        return self.terms.number(self._connection, parameter, kind=kind)
 
     def system(self, text: str) -> int:
-        return self._terms.number(self._connection, text, kind=SYSTEM)
+        return self.terms.number(self._connection, text, kind=SYSTEM)
 
     def rank(self, text: str, kind: str) -> int:
-        return self._terms.rank(self._connection, text, kind=kind)
+        return self.terms.rank(self._connection, text, kind=kind)
 
     def kinds(self, parameter: str) -> dict[str, tuple[int, bool]]:
-        return self._terms.kinds(self._connection, parameter)
+        return self.terms.kinds(self._connection, parameter)
 
     def count(self, rows: Sql) -> int:
         return _number(self._connection, sql("SELECT count(*) FROM ({})", rows))
@@ -265,9 +273,9 @@ def _total(connection: sqlite3.Connection, plan: Plan, page: Page) -> int | None
         return None
     if page.total == "accurate":
         return _number(connection, _count_of(plan))
-    if _counted_to(connection, plan, plan.counted.base, limit=VISITED_FOR_TOTAL) > VISITED_FOR_TOTAL:
+    if counted_to(connection, plan, plan.counted.base, limit=VISITED_FOR_TOTAL) > VISITED_FOR_TOTAL:
         return None
-    count = _counted_to(connection, plan, plan.condition, limit=page.total_limit)
+    count = counted_to(connection, plan, plan.condition, limit=page.total_limit)
     return count if count <= page.total_limit else None
 
 
@@ -275,7 +283,7 @@ def _count_of(plan: Plan) -> Sql:
     return sql("SELECT count(*) FROM {} WHERE {}", plan.counted.source_for(plan.condition), plan.condition)
 
 
-def _counted_to(connection: sqlite3.Connection, plan: Plan, condition: Sql, *, limit: int) -> int:
+def counted_to(connection: sqlite3.Connection, plan: Plan, condition: Sql, *, limit: int) -> int:
     """How many of the candidates fulfil the condition, but no further than one more than the limit."""
     source = plan.counted.source_for(condition)
     some = sql("SELECT 1 FROM {} WHERE {} LIMIT {}", source, condition, Sql("?", (limit + 1,)))

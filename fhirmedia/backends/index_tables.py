@@ -240,6 +240,17 @@ class QuantityRow(SQLModel, table=True):
     grp: int = Field(sa_column=_whole())
 
 
+class Spelling(SQLModel, table=True):
+    """How a code of a token system (0: none) was written when it was first met, where that is not its normal form."""
+
+    __tablename__ = "idx_spelling"
+    __table_args__ = (PrimaryKeyConstraint("system", "code"), {"sqlite_with_rowid": False})
+
+    system: int = Field(sa_column=_whole())
+    code: str = Field(sa_column=_text())
+    spelled: str = Field(sa_column=_text())
+
+
 class IndexState(SQLModel, table=True):
     """What must be known about the index as a whole; `rebuilding` stands here while a rebuild is unfinished."""
 

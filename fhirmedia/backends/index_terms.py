@@ -29,6 +29,8 @@ _INSERT_TERM = "INSERT INTO idx_term (text, kind, many) VALUES (?, ?, 0) RETURNI
 _MANY = "UPDATE idx_term SET many = 1 WHERE id = ? AND many = 0"
 _RANK = "SELECT number FROM idx_rank WHERE text = ? AND kind = ?"
 _RANKS = "SELECT text, kind, number FROM idx_rank"
+_SPELLINGS = "SELECT system, code FROM idx_spelling"
+_INSERT_SPELLING = "INSERT OR IGNORE INTO idx_spelling (system, code, spelled) VALUES (?, ?, ?)"
 _INSERT_RANK = (
     "INSERT INTO idx_rank (text, kind, number)"
     " SELECT ?1, ?2, 1 + coalesce(max(number), 0) FROM idx_rank WHERE kind = ?2 RETURNING number"
@@ -75,6 +77,7 @@ class WritableTerms:
     def __init__(self) -> None:
         self._terms: dict[tuple[str, str], int] = {}
         self._ranks: dict[tuple[str, str], int] = {}
+        self._spelled: set[tuple[int, str]] = set()
         self._newest = 0
         self._missed = True
 
@@ -88,6 +91,8 @@ class WritableTerms:
                 self._terms[text, kind] = self._newest = number
         for text, kind, number in connection.execute(_RANKS):
             self._ranks[text, kind] = number
+        if len(self._spelled) < _REMEMBERED:
+            self._spelled.update(connection.execute(_SPELLINGS))
 
     def number(self, connection: sqlite3.Connection, text: str, *, kind: str) -> int:
         """The number of a term, given now if it has none."""
@@ -98,6 +103,12 @@ class WritableTerms:
         """The rank of a type or role, given now if it has none."""
         number = self._ranks.get((text, kind))
         return number if number is not None else self._find(connection, _RANK, _INSERT_RANK, (text, kind))
+
+    def spell(self, connection: sqlite3.Connection, system: int, code: str, spelled: str) -> None:
+        """Note how a code was written; what was first met stays."""
+        if (system, code) not in self._spelled:
+            self._missed = True
+            connection.execute(_INSERT_SPELLING, (system, code, spelled))
 
     def several(self, connection: sqlite3.Connection, number: int) -> None:
         """Note that a resource has several values of this parameter."""

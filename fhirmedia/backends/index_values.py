@@ -74,6 +74,8 @@ class ValueRows:
                 if isinstance(value, TokenValue) and tokens != UNKNOWN:
                     system = NO_SYSTEM if value.system is None else number(connection, value.system, kind=SYSTEM)
                     sets[_TOKEN].add((tokens, value.code or "", rid, system, value.group))
+                    if value.spelled is not None and value.code is not None:
+                        self._terms.spell(connection, system, value.code, value.spelled)
                     continue
                 self._add(connection, parameter, value, rid=rid, sets=sets)
                 if isinstance(value, ReferenceValue) and value.key is not None and value.key.type == PATIENT:

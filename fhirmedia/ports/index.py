@@ -51,6 +51,24 @@ class Pointer:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """How many resources have a value: a coded one, or a year (`2024`) or month (`2024-03`) as code.
+
+    `patients` is how many different Patients they are about, each resource counted that is about one alone; None where
+    that was not asked for.
+    """
+
+    system: str | None
+    code: str
+    count: int
+    patients: int | None = None
+
+
+Span = Literal["year", "month"]
+"""Stretches of the calendar in the zone of the deployment, by the beginning of `when`."""
+
+
 class SearchIndex(Protocol):
     """One engine."""
 
@@ -62,3 +80,16 @@ class SearchIndex(Protocol):
 
         It is said of any Keys: only Keys of records that the Caller may read are to be asked about.
         """
+
+
+class IndexCounts(Protocol):
+    """What an engine counts about the resources a query selects."""
+
+    async def buckets(self, query: NarrowedQuery, *, by: str, with_patients: bool) -> Sequence[Bucket]:
+        """How the selected resources divide by the values of a token parameter, or by a Span; most frequent first.
+
+        A resource counts once in each bucket it has a value for. Raises Failure TOO_COSTLY for too many resources.
+        """
+
+    async def patients(self, query: NarrowedQuery) -> int:
+        """How many different Patients the selected resources are about, those about one alone counted."""

@@ -38,7 +38,10 @@ def token_value(system: str | None, code: str | None, group: int = 0) -> TokenVa
     """A coded value as engines store it; the system in its first spelling, the code in its normal form."""
     if system is not None:
         system = bounded(normal_system(system))
-    return TokenValue(system, None if code is None else normal_code(system, code), group)
+    if code is None:
+        return TokenValue(system, None, group)
+    normal = normal_code(system, code)
+    return TokenValue(system, normal, group, None if normal == code else code)
 
 
 def code_readings(code: str, *, today: date) -> tuple[tuple[str | None, str], ...]:

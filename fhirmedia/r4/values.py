@@ -17,11 +17,15 @@ END = 2**62
 
 @dataclass(frozen=True, slots=True)
 class TokenValue:
-    """A coded value: `system` is None where the element states none; `code` is in its normal form (see `tokens`)."""
+    """A coded value: `system` is None where the element states none; `code` is in its normal form (see `tokens`).
+
+    `spelled` is the code as it was written, where that differs; it is shown, and never compared.
+    """
 
     system: str | None
     code: str | None
     group: int = 0
+    spelled: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

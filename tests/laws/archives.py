@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from zoneinfo import ZoneInfo
 
 from fhirmedia.backends.index_memory import MemoryIndex
 from fhirmedia.backends.index_rows import IndexWriter
@@ -157,7 +158,7 @@ class Archive:
 
     def __init__(self, path: Path, *, seed: int, size: int) -> None:
         self.path = path
-        self.oracle = MemoryIndex()
+        self.oracle = MemoryIndex(ZoneInfo("Europe/Stockholm"))
         self.current: dict[Key, tuple[Record, IndexEntries]] = {}
         self._make = Maker(Random(seed))
         self._writer = IndexWriter()
