@@ -113,6 +113,15 @@ class Session:
             self._touch(record, "opened")
         return Found(records, found.total, None if found.below is None else [found.below])
 
+    async def look_up(self, keys: Sequence[Key]) -> list[Record]:
+        """Those of the records that are there and may be read; nothing is said of the others."""
+        found = await self._stores.records.read(keys)
+        live = (record for record in found if record is not None and not record.deleted)
+        records = [record for record in live if self._grant.admits("read", record.key, record.facts)]
+        for record in records:
+            self._touch(record, "listed")
+        return records
+
     def listable(self, types: Sequence[str]) -> list[str]:
         """Those of the types whose records the Caller may both search and read."""
         allowed = self._grant.listable(types)

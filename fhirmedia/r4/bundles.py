@@ -8,7 +8,7 @@ from fhirmedia.core.clock import instant
 from fhirmedia.core.ids import new_id
 from fhirmedia.core.records import Method, Record
 from fhirmedia.r4.codec import dump
-from fhirmedia.r4.json_types import JsonObject
+from fhirmedia.r4.json_types import JsonArray, JsonObject
 
 _STATUS: Mapping[Method, str] = {
     "create": "201 Created",
@@ -29,6 +29,27 @@ class Match:
     mode: Literal["match", "include"] = "match"
 
 
+class OpenBundle:
+    """A Bundle written as it comes, so that none of it has to be kept; its links stand at its end."""
+
+    def __init__(self, kind: str, *, total: int | None, now: int) -> None:
+        self._head: bytes | None = dump(_head(kind, total=total, now=now))[:-1] + b',"entry":['
+        self._empty = self._head[: -len(b',"entry":[')]
+
+    def entries(self, matches: Iterable[Match]) -> bytes:
+        """These entries, after those before; nothing where there are none."""
+        written = b",".join(map(_entry, matches))
+        if not written:
+            return b""
+        opening, self._head = (b"," if self._head is None else self._head), None
+        return opening + written
+
+    def end(self, links: Sequence[tuple[str, str]]) -> bytes:
+        """The rest of the Bundle."""
+        opened = b"]" if self._head is None else self._empty
+        return opened + b',"link":' + dump(_links(links)) + b"}"
+
+
 def searchset(
     matches: Iterable[Match],
     *,
@@ -38,10 +59,7 @@ def searchset(
     outcome: JsonObject | None = None,
 ) -> bytes:
     """A searchset; `outcome` becomes a last entry of search mode `outcome`."""
-    entries = [
-        b'{"fullUrl":' + dump(match.url) + b',"resource":' + match.body + _MODE[match.mode]
-        for match in matches
-    ]
+    entries = list(map(_entry, matches))
     if outcome is not None:
         entries.append(b'{"resource":' + dump(outcome) + b',"search":{"mode":"outcome"}}')
     return _bundle("searchset", entries, links=links, total=total, now=now)
@@ -72,6 +90,10 @@ def history(
     return _bundle("history", entries, links=links, total=total, now=now)
 
 
+def _entry(match: Match) -> bytes:
+    return b'{"fullUrl":' + dump(match.url) + b',"resource":' + match.body + _MODE[match.mode]
+
+
 def _request(record: Record) -> JsonObject:
     """What made a version."""
     if record.method == "create":
@@ -80,6 +102,13 @@ def _request(record: Record) -> JsonObject:
 
 
 def _bundle(kind: str, entries: list[bytes], *, links: Sequence[tuple[str, str]], total: int | None, now: int) -> bytes:
+    head = _head(kind, total=total, now=now)
+    head["link"] = _links(links)
+    opened = dump(head)[:-1]
+    return opened + b',"entry":[' + b",".join(entries) + b"]}" if entries else opened + b"}"
+
+
+def _head(kind: str, *, total: int | None, now: int) -> JsonObject:
     head: JsonObject = {
         "resourceType": "Bundle",
         "id": new_id(),
@@ -88,6 +117,8 @@ def _bundle(kind: str, entries: list[bytes], *, links: Sequence[tuple[str, str]]
     }
     if total is not None:
         head["total"] = total
-    head["link"] = [{"relation": relation, "url": url} for relation, url in links]
-    opened = dump(head)[:-1]
-    return opened + b',"entry":[' + b",".join(entries) + b"]}" if entries else opened + b"}"
+    return head
+
+
+def _links(links: Sequence[tuple[str, str]]) -> JsonArray:
+    return [{"relation": relation, "url": url} for relation, url in links]

@@ -4,7 +4,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhirmedia.interactions.archive import Archive, Asker
+from fhirmedia.interactions.everything import INTERACTION as EVERYTHING
 from fhirmedia.web.callers import AskedRoute
+from fhirmedia.web.everything_response import everything_response
 from fhirmedia.web.rendition_response import rendition_response
 
 INSTANCE = "/fhir/{type}/{id}"
@@ -18,7 +20,14 @@ class OperationRoutes:
 
     def routes(self) -> list[AskedRoute]:
         """In the order of how often they are asked."""
-        return [AskedRoute("GET", INSTANCE + "/$rendition", "rendition", self.rendition)]
+        return [
+            AskedRoute("GET", INSTANCE + "/$rendition", "rendition", self.rendition),
+            AskedRoute("GET", INSTANCE + "/$everything", EVERYTHING, self.everything),
+            AskedRoute("POST", INSTANCE + "/$everything", EVERYTHING, self.everything),
+        ]
 
     async def rendition(self, request: Request, asker: Asker) -> Response:
         return await rendition_response(self._archive, request, asker)
+
+    async def everything(self, request: Request, asker: Asker) -> Response:
+        return await everything_response(self._archive, request, asker)
