@@ -1,7 +1,7 @@
 """batch (FHIR R4, http 3.1.0.11): entries that have nothing to do with each other, each with an answer of its own."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
@@ -19,6 +19,7 @@ from fhirmedia.interactions.patch import patch
 from fhirmedia.interactions.update import update
 from fhirmedia.r4.bundle_in import BundleEntry
 from fhirmedia.r4.query_string import decode_query
+from fhirmedia.r4.references import iter_references
 
 AT_ONCE = 16
 """Entries under way together, so that they share commits."""
@@ -34,10 +35,12 @@ async def batch(
     turns = asyncio.Semaphore(AT_ONCE)
     answers = {at: EntryAnswer(failure=each) for at, each in enumerate(entries) if isinstance(each, Failure)}
     sound = [entry for entry in entries if isinstance(entry, BundleEntry)]
+    made = {entry.full_url for entry in sound if entry.method == "POST" and entry.full_url is not None}
 
     async def one(entry: BundleEntry) -> None:
         async with turns:
             try:
+                _require_apart(entry, made)
                 answers[entry.index] = await _answer(archive, asker, entry, lenient=lenient)
             except Failure as failure:
                 note = asker_of(asker, entry).note
@@ -51,6 +54,14 @@ async def batch(
                     if entry.method in methods:
                         group.create_task(one(entry))
     return [answers[index] for index in range(len(entries))]
+
+
+def _require_apart(entry: BundleEntry, made: Collection[str]) -> None:
+    """Raise UNPROCESSABLE if the resource of an entry refers to what another entry makes (R4, http 3.1.0.11.1)."""
+    for place, text in iter_references(entry.resource or {}, f"{entry.place}.resource"):
+        if text in made:
+            said = "An entry of a batch cannot refer to what another one makes; a transaction can."
+            raise Failure(Category.UNPROCESSABLE, said, expression=place)
 
 
 async def _answer(archive: Archive, asker: Asker, entry: BundleEntry, *, lenient: bool) -> EntryAnswer:
