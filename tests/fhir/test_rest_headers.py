@@ -254,7 +254,6 @@ class TestTransport:
     def test_parameters_belong_to_searches(self, served: Served, given: str) -> None:
         staff, url = served.headers(), served.base + URL
         for answer in (
-            served.http.get(f"{url}?{given}", headers=staff),
             served.http.get(f"{url}/_history/1?{given}", headers=staff),
             served.http.put(f"{url}?{given}", json=a("Media", "headed"), headers=staff),
             served.http.delete(f"{url}?{given}", headers=staff),
@@ -262,3 +261,25 @@ class TestTransport:
         ):
             refusal(answer, 400)
         assert served.http.get(url, headers=staff).headers["etag"] == 'W/"1"'
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            "x=1", "_count=1", "patient=anna", "_Format=json", "_summary=count", "_summary=some", "_summary=",
+            "_elements=colour", "_summary=true&_elements=status", "_summary=true&_summary=true",
+        ],
+    )  # fmt: skip
+    def test_a_read_takes_what_chooses_a_part_and_nothing_else(self, served: Served, given: str) -> None:
+        refusal(served.http.get(f"{served.base}{URL}?{given}", headers=served.headers()), 400)
+
+    @pytest.mark.parametrize("form", ["application/fhir+json", "application/fhir+xml"])
+    def test_a_part_of_a_resource(self, served: Served, form: str) -> None:
+        headers = served.headers() | {"Accept": form}
+        whole = served.http.get(served.base + URL, headers=headers)
+        for given in ("_summary=false", "_pretty=false&_summary=false"):
+            assert served.http.get(f"{served.base}{URL}?{given}", headers=headers).content == whole.content
+        part = served.http.get(f"{served.base}{URL}?_elements=status", headers=headers)
+        assert part.headers["etag"] == whole.headers["etag"]
+        assert "SUBSETTED" in part.text
+        assert "subject" in whole.text
+        assert "subject" not in part.text
