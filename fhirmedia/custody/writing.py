@@ -20,7 +20,7 @@ from fhirmedia.custody.intake import Intake, Neighbours, Settled, update_action
 from fhirmedia.custody.proposal import Condition, Proposal, Proposals, expect, located, overtaken
 from fhirmedia.ports.records import Content, RecordTransaction
 from fhirmedia.r4.extract import PATIENT
-from fhirmedia.r4.links import relinked, renaming
+from fhirmedia.r4.links import mentioned, relinked, renaming
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,9 @@ class Writing:
         clinical = [step for step in steps if step.key.type != BINARY]
         if proposals.references:
             coming = [self._intake.entries(step.resource, step.key) for step in clinical]
-            for placeholder, condition in proposals.references.items():
+            # What is not written after all need not find what it would have referred to.
+            for placeholder in {key for step in clinical for key in mentioned(step.resource, proposals.references)}:
+                condition = proposals.references[placeholder]
                 names[placeholder] = self._conditions.target(condition, coming, taken=self._taken)
         if not names and not proposals.versioned:
             return steps

@@ -6,7 +6,7 @@ url, oid and uuid, and in `<a href>` and `<img src>` of narratives. Elements of 
 
 import html
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from functools import cache
 from typing import Literal
 
@@ -34,7 +34,7 @@ def relinked(resource: JsonObject, rename: Rename) -> JsonObject:
 def renaming(names: Mapping[Key, Key], versions: Mapping[Key, int]) -> Rename:
     """Renames relative links to these Keys; a link that names a version gets the one that is listed for its Key."""
 
-    def rename(text: str, _is_reference: bool) -> str | None:  # noqa: FBT001 (the form of every Rename)
+    def rename(text: str, _is_reference: bool) -> str | None:  # noqa: FBT001  # the form of every Rename
         local = _LOCAL(text)
         if local is None:
             return None
@@ -45,6 +45,19 @@ def renaming(names: Mapping[Key, Key], versions: Mapping[Key, int]) -> Rename:
         return None if meant == key else str(meant)
 
     return rename
+
+
+def mentioned(resource: JsonObject, keys: Container[Key]) -> set[Key]:
+    """Those of the Keys that relative links of a checked resource name."""
+    found: set[Key] = set()
+
+    def note(text: str, _is_reference: bool) -> None:  # noqa: FBT001  # the form of every Rename
+        local = _LOCAL(text)
+        if local is not None and Key(local[1], local[2]) in keys:
+            found.add(Key(local[1], local[2]))
+
+    relinked(resource, note)
+    return found
 
 
 def _object(node: JsonObject, owner: ElementTable, rename: Rename) -> JsonObject:
