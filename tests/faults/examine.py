@@ -5,6 +5,7 @@ Nothing here goes through the code that wrote: rows are read with plain SQL, obj
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +22,7 @@ from fhirmedia.issuer.jose import verify_bytes, verifying_key
 from fhirmedia.issuer.minting import ensure_key
 from fhirmedia.ports.disclosures import ChainedLog
 from tests.faults.ledger import Shown, Told, sha256
+from tests.faults.resources import OF_ONE_TRANSACTION, TOGETHER
 
 _VERSIONS = (
     "SELECT sequence, type || '/' || id, version, changed_at, method, body FROM record_version WHERE sequence > ?"
@@ -72,6 +74,7 @@ class Examiner:
         self._audited: set[tuple[str, int]] = set()
         self._shown: set[Shown] = set()
         self._heads: dict[str, tuple[int, bytes]] = {}
+        self._together: Counter[str] = Counter()
 
     @property
     def versions(self) -> frozenset[tuple[str, int]]:
@@ -92,6 +95,7 @@ class Examiner:
         """Rows that stand without those they belong to."""
         with closing(sqlite3.connect(self._folder.records)) as connection:
             counts = {sentence: len(connection.execute(query).fetchall()) for sentence, query in _HALF.items()}
+        counts["a part of a transaction"] = sum(many != OF_ONE_TRANSACTION for many in self._together.values())
         return [f"{count} times {sentence}" for sentence, count in counts.items() if count]
 
     def look_everywhere(self) -> list[str]:
@@ -130,6 +134,9 @@ class Examiner:
                     yield f"{key} version {version} has no body, or one too many"
                 if body is not None:
                     stated = json.loads(body)
+                    note = stated.get("note", [{}])[0].get("text", "")
+                    if version == 1 and note.startswith(TOGETHER):
+                        self._together[note] += 1
                     if (f"{stated['resourceType']}/{stated['id']}", stated["meta"]["versionId"]) != (key, str(version)):
                         yield f"{key} version {version} has the body of another"
                 self._sequence = sequence

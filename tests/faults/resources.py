@@ -4,6 +4,9 @@ import random
 from typing import Any
 
 PATIENT = {"resourceType": "Patient", "id": "anna", "gender": "female", "birthDate": "1980-01-02"}
+TOGETHER, OF_ONE_TRANSACTION = "together", 3
+"""How the notes of Media begin that came in one transaction, and how many those are."""
+
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01"
 
 

@@ -3,15 +3,18 @@
 import asyncio
 import json
 import random
+import re
 from collections.abc import Callable
 from itertools import count
 
 from tests.faults.ledger import Ledger, Shown, Told, Written, sha256
-from tests.faults.resources import a_media, picture
+from tests.faults.resources import OF_ONE_TRANSACTION, TOGETHER, a_media, picture
 from tests.faults.wire import Answer, Lost, Wire
 
 JSON = {"Content-Type": "application/fhir+json"}
 BYTES = {"Content-Type": "image/jpeg"}
+_RESOURCE = re.compile(rb'"resource":(\{.*?\}),"response":')
+"""A stored body inside the answer to a transaction, byte by byte."""
 
 
 class Writer:
@@ -42,6 +45,7 @@ class Writer:
             self.update,
             self.update,
             self.upload,
+            self.transaction,
             self.read,
             self.read_bytes,
             self.delete,
@@ -74,6 +78,28 @@ class Writer:
             self._versions[key] = answer.version
             self._tell(Written(key, answer.version, sha256(answer.body)))
         return None
+
+    async def transaction(self) -> None:
+        """Three new Media that refer to each other in a circle, and perhaps an update: all or nothing."""
+        text = f"{TOGETHER} {self._text()}"
+        entries = []
+        for at in range(OF_ONE_TRANSACTION):
+            media = a_media(text) | {"partOf": [{"reference": f"urn:uuid:{(at + 1) % OF_ONE_TRANSACTION}"}]}
+            request = {"method": "POST", "url": "Media"}
+            entries.append({"fullUrl": f"urn:uuid:{at}", "resource": media, "request": request})
+        if (key := self._some_key()) is not None:
+            request = {"method": "PUT", "url": key, "ifMatch": f'W/"{self._versions[key]}"'}
+            media = a_media(self._text(), id=key.removeprefix("Media/"))
+            entries.append({"resource": media, "request": request})
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        headers = JSON | {"Prefer": "return=representation"}
+        answer = await self._write("POST", "", headers, json.dumps(bundle).encode(), touches=key)
+        if answer.status == 200:
+            for found in _RESOURCE.finditer(answer.body):
+                stored = json.loads(found[1])
+                written, version = f"Media/{stored['id']}", int(stored["meta"]["versionId"])
+                self._versions[written] = version
+                self._tell(Written(written, version, sha256(found[1])))
 
     async def delete(self) -> None:
         if (key := self._some_key()) is None or len(self._versions) < 5:
