@@ -25,7 +25,7 @@ class Patch(Protocol):
         ...
 
 
-async def patch(archive: Archive, asker: Asker, key: Key, change: Patch, *, expected: int | None) -> Record:
+async def patch(archive: Archive, asker: Asker, key: Key, changing: Patch, *, expected: int | None) -> Record:
     """The new version, or the current one where the patch changes nothing: then none is made.
 
     It takes the right to read as well as to update, since what a patch does tells what was there. Without `expected`
@@ -33,9 +33,16 @@ async def patch(archive: Archive, asker: Asker, key: Key, change: Patch, *, expe
     PRECONDITION, CONFLICT, UNPROCESSABLE for a patch that cannot be applied or leaves no valid resource.
     """
     archive.registry.require(key.type, "patch")
+    return await change(archive, asker, key, changing, expected=expected, interaction="patch")
+
+
+async def change(
+    archive: Archive, asker: Asker, key: Key, changing: Patch, *, expected: int | None, interaction: str
+) -> Record:
+    """As `patch`, for any interaction that changes a resource in places."""
     for _ in range(ATTEMPTS):
         try:
-            return await _attempt(archive, asker, key, change, expected=expected)
+            return await _attempt(archive, asker, key, changing, expected=expected, interaction=interaction)
         except Failure as failure:
             if failure.category is not Category.PRECONDITION or expected is not None:
                 raise
@@ -43,29 +50,32 @@ async def patch(archive: Archive, asker: Asker, key: Key, change: Patch, *, expe
     raise Failure(Category.CONFLICT, text)
 
 
-async def _attempt(archive: Archive, asker: Asker, key: Key, change: Patch, *, expected: int | None) -> Record:
-    async with archive.custodian.session(asker.caller, "patch", note=asker.note) as session:
+async def _attempt(
+    archive: Archive, asker: Asker, key: Key, changing: Patch, *, expected: int | None, interaction: str
+) -> Record:
+    async with archive.custodian.session(asker.caller, interaction, note=asker.note) as session:
         session.require("update", key.type)
         record = await session.read(key)
         if expected is not None and expected != record.version:
             raise Failure(Category.PRECONDITION, "The resource has another version than If-Match names.")
-        resource = patched(archive, record, change)
+        resource = patched(archive, record, changing)
         if resource is None:
             return record
         await lift(archive, session, resource)
         return await session.write(Proposal(key, "update", resource, expected=record.version))
 
 
-def patched(archive: Archive, record: Record, change: Patch) -> JsonObject | None:
+def patched(archive: Archive, record: Record, changing: Patch) -> JsonObject | None:
     """A version as the patch leaves it, valid and of the same identity; None where nothing is changed.
 
     Security labels that the patch removes are stated as removed. Raises Failure UNPROCESSABLE, TOO_COSTLY.
     """
     before = parse_json(record.body or b"{}")
-    after = change.apply(parse_json(record.body or b"{}"))
+    after = changing.apply(parse_json(record.body or b"{}"))
     _require_identity(record.key, before, after)
     if dump(after) == dump(before):
         return None
+    _keep_narrative_true(before, after)
     try:
         resource_in(archive, after, kind=record.key.type)
     except Failure as failure:
@@ -84,6 +94,23 @@ def stating_removed_labels(before: JsonObject, after: JsonObject) -> JsonObject:
         meta = after.get("meta")
         after["meta"] = {**(meta if isinstance(meta, dict) else {}), "security": []}
     return after
+
+
+def _keep_narrative_true(before: JsonObject, after: JsonObject) -> None:
+    """Take out a generated narrative that the patch left while it changed what the narrative may tell of.
+
+    Raises Failure UNPROCESSABLE where people wrote it (R4, http 3.1.0.8: it must not become clinically unsafe).
+    """
+    text = before.get("text")
+    rest = [{name: value for name, value in each.items() if name not in ("text", "meta")} for each in (before, after)]
+    if not isinstance(text, dict) or after.get("text") != text or dump(rest[0]) == dump(rest[1]):
+        return
+    match text.get("status"):
+        case "generated" | "extensions":
+            del after["text"]
+        case "additional":
+            told = "The narrative was written by people; a patch that changes the resource changes or removes it, too."
+            raise Failure(Category.UNPROCESSABLE, told, expression=f"{before['resourceType']}.text")
 
 
 def _require_identity(key: Key, before: JsonObject, after: JsonObject) -> None:

@@ -15,6 +15,7 @@ from fhirmedia.r4.checker import check
 from fhirmedia.r4.identifier_rules import check_identifiers
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.model import check_model, needs_model
+from fhirmedia.r4.profile_rules import claimed_issues
 from fhirmedia.r4.references import is_conditional, iter_references
 from fhirmedia.r4.summary import SUBSETTED
 
@@ -23,6 +24,17 @@ OCTETS = "application/octet-stream"
 
 def resource_in(archive: Archive, resource: JsonObject, *, kind: str) -> JsonObject:
     """The resource as sent, seen to be valid R4 of this type. Raises Failure INVALID with every issue found."""
+    errors = [issue for issue in findings(archive, resource, kind=kind) if issue.severity == "error"]
+    if errors:
+        raise Failure(Category.INVALID, issues=errors)
+    return resource
+
+
+def findings(archive: Archive, resource: JsonObject, *, kind: str) -> list[Issue]:
+    """What is wrong with a resource that is to be of this type: by R4, by this server's rules, by profiles it claims.
+
+    Warnings come from profiles only.
+    """
     issues: list[Issue] = check(resource, type=kind)
     if not issues and needs_model(resource, type=kind):
         issues = check_model(resource, type=kind)
@@ -31,10 +43,9 @@ def resource_in(archive: Archive, resource: JsonObject, *, kind: str) -> JsonObj
             *check_identifiers(resource, environment=archive.settings.environment),
             *_conditional_references(resource, kind),
             *_partial(resource, kind),
+            *claimed_issues(resource, type=kind),
         ]
-    if issues:
-        raise Failure(Category.INVALID, issues=issues)
-    return resource
+    return issues
 
 
 def _partial(resource: JsonObject, kind: str) -> list[Issue]:

@@ -83,6 +83,9 @@ _KINDS = {
     "create": Kind("Create", "C", ("create",)),
     "update": Kind("Update", "U", ("update",)),
     "patch": Kind("Update", "U", ("patch",)),
+    "meta": _read("read"),
+    "meta-add": Kind("Update", "U", ("update",)),
+    "meta-delete": Kind("Update", "U", ("update",)),
     "delete": Kind("Delete", "D", ("delete",), client=_APPLICATION, server=_CUSTODIAN),
 }
 

@@ -18,6 +18,7 @@ from fhirmedia.r4.elements import reference_paths, resource_types, table
 from fhirmedia.r4.expressions import Branch, compile_expression, inside
 from fhirmedia.r4.invariants import require_invariants
 from fhirmedia.r4.json_types import JsonObject
+from fhirmedia.r4.profile_rules import own_profiles
 from fhirmedia.r4.profiles_path import profiles
 from fhirmedia.r4.switchboard import FactTable, Paths, Switchboard, read_switchboard, refused
 from fhirmedia.r4.texts import CONTENT, NARRATIVE, worded
@@ -146,13 +147,14 @@ def load_registry(folder: Traversable | None = None) -> Registry:
 
     Raises Failure INVALID naming the entry: a type R4 or the compartment definition does not have, a parameter without
     definition or expression, an expression or constraint outside the compiled subset, a code of ours that hides an
-    official one.
+    official one, a profile of ours that cannot be held.
     """
     board = read_switchboard(profiles() if folder is None else folder)
     types = {name: _served_type(name, board) for name in board.types}
     for served in types.values():
         _try_conversions(served)
     require_invariants(types)
+    own_profiles()
     return Registry(
         types=MappingProxyType(types),
         system_interactions=board.system_interactions,
