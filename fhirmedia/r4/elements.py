@@ -96,12 +96,6 @@ def attachment_paths(name: str) -> tuple[str, ...]:
 
 
 @cache
-def reference_paths(name: str) -> tuple[str, ...]:
-    """Dotted JSON names, below the resource, where a Reference sits; those in extensions are left out."""
-    return tuple(_paths_of("Reference", table(name), "", ()))
-
-
-@cache
 def mandatory(name: str) -> tuple[str, ...]:
     """Root JSON names with a minimum above zero; a mandatory choice gives all its names."""
     return tuple(e.name for e in table(name).elements.values() if e.min > 0)

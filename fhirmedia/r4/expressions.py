@@ -7,6 +7,7 @@ The grammar is that of `fhirpath`; what lies outside it raises Failure INVALID.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from fhirmedia.core.errors import Category, Failure
@@ -77,7 +78,7 @@ def compile_expression(expression: str, owner: ElementTable) -> tuple[Branch, ..
     `owner` may be a backbone or datatype, for the parts of a composite. Raises Failure INVALID outside the subset.
     """
     branches: list[Branch] = []
-    for part in parse_union(expression):
+    for part in _parsed(expression):
         if part.head not in {None, owner.type, *_ABSTRACT}:
             continue
         if isinstance(part, BooleanTest):
@@ -85,6 +86,10 @@ def compile_expression(expression: str, owner: ElementTable) -> tuple[Branch, ..
         else:
             branches.extend(_follow(part, _start(owner)))
     return tuple(replace(branch, walk=branch.bind(collect)) for branch in branches)
+
+
+_parsed = cache(parse_union)
+"""Many types share an expression, and it says the same for all of them."""
 
 
 def collect(node: Any, root: Any, found: list[Any]) -> None:

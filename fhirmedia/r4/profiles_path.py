@@ -1,10 +1,12 @@
 """Where the facts of `profiles/` lie, installed as a wheel or run from a working copy."""
 
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 
+@cache
 def profiles() -> Traversable:
     """The folder of the switchboard, the facts of R4 and our own definitions.
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.r4.conversions import Conversions
-from fhirmedia.r4.elements import reference_paths, resource_types, table
+from fhirmedia.r4.elements import resource_types, table
 from fhirmedia.r4.expressions import Branch, compile_expression, inside
 from fhirmedia.r4.invariants import require_invariants
 from fhirmedia.r4.json_types import JsonObject
@@ -255,10 +255,23 @@ def _fact_rules(type: str, facts: FactTable) -> FactRules:
 
 
 def _references(type: str, paths: Paths) -> tuple[Branch, ...]:
-    known = reference_paths(type)
     own = paths.get(type)
-    for path in own or ():
-        if path not in known:
+    branches: list[Branch] = []
+    for path in paths.get("*", ()) if own is None else own:
+        found = _reference(type, path)
+        if own is not None and not found:
             raise refused(f"The fact table names {path} of {type}, which is no Reference of that type.")
-    named = paths.get("*", ()) if own is None else own
-    return tuple(branch for path in named if path in known for branch in compile_expression(path, table(type)))
+        branches.extend(found)
+    return tuple(branches)
+
+
+def _reference(type: str, path: str) -> tuple[Branch, ...]:
+    """The ways of a path to References of a type; none where the type has no such element, or it is none."""
+    owner = table(type)
+    if path.partition(".")[0] not in owner.elements:
+        return ()
+    try:
+        branches = compile_expression(path, owner)
+    except Failure:
+        return ()
+    return tuple(branch for branch in branches if branch.type == "Reference")
