@@ -23,13 +23,16 @@ from fhirmedia.core.settings import Settings
 from fhirmedia.custody.custodian import Stores
 from fhirmedia.custody.session import RequestNote
 from fhirmedia.interactions.archive import Archive, Asker
+from fhirmedia.interactions.bundle_answers import EntryAnswer
 from fhirmedia.interactions.content import download, upload
 from fhirmedia.interactions.create import create
 from fhirmedia.interactions.delete import delete
 from fhirmedia.interactions.history import history
 from fhirmedia.interactions.read import read, vread
 from fhirmedia.interactions.search import Where, search
+from fhirmedia.interactions.transaction import transaction
 from fhirmedia.interactions.update import update
+from fhirmedia.r4.bundle_in import read_envelope
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.query_string import decode_query
 from fhirmedia.r4.registry import Registry, load_registry
@@ -123,6 +126,12 @@ class House:
         key, content = Key(resource["resourceType"], resource["id"]), json.dumps(resource).encode()
         asker = self.asker(caller, about=str(key))
         return _body(self.run(update(self.archive, asker, key, parse_json(content), expected=expected)))
+
+    def transaction(self, caller: Caller, *entries: Resource) -> list[EntryAnswer]:
+        """What became of each entry; those of `tests.fhir.bundling` will do."""
+        content = json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}).encode()
+        envelope = read_envelope(parse_json(content), base_url=BASE)
+        return self.run(transaction(self.archive, self.asker(caller), envelope.entries, lenient=False))
 
     def delete(self, caller: Caller, key: str, *, expected: int | None = None) -> int:
         asker = self.asker(caller, about=key)
