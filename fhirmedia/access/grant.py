@@ -104,17 +104,18 @@ class Grant:
         """Those of the types whose records a search may list: read and search are both allowed."""
         return frozenset(each for each in types if self.may("search", each) and self.may("read", each))
 
-    def narrow(self, query: Query, *, types: Collection[str]) -> NarrowedQuery:
-        """The query cut to records of these types that the Caller may both read and search.
+    def narrow(self, query: Query, *, types: Collection[str], listing: bool = True) -> NarrowedQuery:
+        """The query cut to records of these types that the Caller may both read and search; or, not `listing`, search.
 
         Every query inside it (Chain, Has) is cut to the records the Caller may search of the types it names. Raises
         Failure FORBIDDEN if one of the types may not be listed, or an inner query names a type that may not be
         searched; INTERNAL for an inner query that names no type.
         """
+        actions: tuple[Action, ...] = ("read", "search") if listing else ("search",)
         for each in sorted(types):
-            self.require("search", each)
-            self.require("read", each)
-        reach = self._reach(frozenset(types), ("read", "search"))
+            for action in reversed(actions):
+                self.require(action, each)
+        reach = self._reach(frozenset(types), actions)
         return NarrowedQuery(_all((reach, self._inside(query))), _SEAL)
 
     def _reach(self, types: frozenset[str], actions: tuple[Action, ...]) -> Query:

@@ -50,18 +50,25 @@ class SearchRoutes:
         return await self._search(request, asker, Where(kind, (parameters["compartment"], parameters["id"])))
 
     async def _search(self, request: Request, asker: Asker, where: Where) -> Response:
-        parameters = query_of(request)
-        if request.method != "POST":
-            require_answer_format(request)
-        else:
-            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-                raise Failure(Category.UNSUPPORTED_MEDIA, f"A search is posted as {FORM}.")
-            form = await whole_body(request, limit=FORM_MAX_BYTES)
-            require_no_token(form)
-            posted = decode_query(form)
-            require_answer_format(request, form=posted)
-            parameters += posted
-            raw = b"&".join(part for part in (asker.note.raw_query, form) if part)
-            asker = replace(asker, note=replace(asker.note, raw_query=raw))
+        asker, parameters = await searched(request, asker)
         lenient = preference(request).lenient
         return fhir_response(request, await search(self._archive, asker, where, parameters, lenient=lenient))
+
+
+async def searched(request: Request, asker: Asker) -> tuple[Asker, list[tuple[str, str]]]:
+    """The parameters of a search, those of a posted form behind those of the address, and the asker noting both.
+
+    Raises Failure UNSUPPORTED_MEDIA, NOT_ACCEPTABLE, TOO_LARGE, INVALID.
+    """
+    parameters = query_of(request)
+    if request.method != "POST":
+        require_answer_format(request)
+        return asker, parameters
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise Failure(Category.UNSUPPORTED_MEDIA, f"A search is posted as {FORM}.")
+    form = await whole_body(request, limit=FORM_MAX_BYTES)
+    require_no_token(form)
+    posted = decode_query(form)
+    require_answer_format(request, form=posted)
+    raw = b"&".join(part for part in (asker.note.raw_query, form) if part)
+    return replace(asker, note=replace(asker.note, raw_query=raw)), [*parameters, *posted]
