@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.interactions.search import Where, search
+from fhirmedia.interactions.search_lines import search_lines
 from fhirmedia.r4.query_string import decode_query
 from fhirmedia.web.answers import fhir_response
 from fhirmedia.web.asked import query_of, type_of
@@ -17,6 +18,7 @@ from fhirmedia.web.headers import preference
 from fhirmedia.web.negotiation import require_answer_format
 
 FORM = "application/x-www-form-urlencoded"
+NDJSON = "application/fhir+ndjson"
 IN_COMPARTMENT = "/fhir/{compartment}/{id}/{type}"
 
 
@@ -52,6 +54,9 @@ class SearchRoutes:
     async def _search(self, request: Request, asker: Asker, where: Where) -> Response:
         asker, parameters = await searched(request, asker)
         lenient = preference(request).lenient
+        if wants_lines(request):
+            lines = await search_lines(self._archive, asker, where, parameters, lenient=lenient)
+            return StreamingResponse(lines, headers={"Content-Type": NDJSON, "Vary": "Accept, Authorization, Origin"})
         return fhir_response(request, await search(self._archive, asker, where, parameters, lenient=lenient))
 
 
@@ -62,13 +67,23 @@ async def searched(request: Request, asker: Asker) -> tuple[Asker, list[tuple[st
     """
     parameters = query_of(request)
     if request.method != "POST":
-        require_answer_format(request)
+        _settle_format(request, None)
         return asker, parameters
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise Failure(Category.UNSUPPORTED_MEDIA, f"A search is posted as {FORM}.")
     form = await whole_body(request, limit=FORM_MAX_BYTES)
     require_no_token(form)
     posted = decode_query(form)
-    require_answer_format(request, form=posted)
+    _settle_format(request, posted)
     raw = b"&".join(part for part in (asker.note.raw_query, form) if part)
     return replace(asker, note=replace(asker.note, raw_query=raw)), [*parameters, *posted]
+
+
+def wants_lines(request: Request) -> bool:
+    """Whether Accept names NDJSON, and nothing beside it."""
+    return request.headers.get("accept", "").strip().lower() == NDJSON
+
+
+def _settle_format(request: Request, form: list[tuple[str, str]] | None) -> None:
+    if not wants_lines(request):
+        require_answer_format(request, form=form)
