@@ -16,7 +16,7 @@ from fhirmedia.backends.audit_files import open_segment, segment_path, segments,
 from fhirmedia.backends.chained_table import ChangeChain
 from fhirmedia.backends.group_commit import GroupCommit
 from fhirmedia.backends.sqlite import NO_ROOM, failure_of, open_reader, open_writer
-from fhirmedia.core.audit_chain import Head, chain_hash
+from fhirmedia.core.audit_chain import Head, RowName, chain_hash
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.ports.disclosures import Witness
 
@@ -58,7 +58,9 @@ class DisclosureLogSql:
         self._first = files[-1][0] if files else 1
         self._connection = open_segment(self.path)
         self._head = self._last([path for _, path in files[:-1]])
-        self._commits: GroupCommit[Entry, None] = GroupCommit(self._commit_group, name="disclosures", most=_GROUP_MOST)
+        self._commits: GroupCommit[Entry, RowName] = GroupCommit(
+            self._commit_group, name="disclosures", most=_GROUP_MOST
+        )
         self._upkeep = Upkeep(self, witness)
 
     @property
@@ -76,8 +78,8 @@ class DisclosureLogSql:
         """The file that rows go to now."""
         return segment_path(self._folder, self._log_id, self._first)
 
-    async def append(self, disclosure: bytes, raw_query: bytes | None = None) -> None:
-        await self._commits.submit((disclosure, raw_query))
+    async def append(self, disclosure: bytes, raw_query: bytes | None = None) -> RowName:
+        return await self._commits.submit((disclosure, raw_query))
 
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
@@ -97,9 +99,10 @@ class DisclosureLogSql:
             raise Failure(Category.CORRUPT, "The audit log ends before its newest file begins; see `audit verify`.")
         return head
 
-    def _commit_group(self, group: Sequence[Entry]) -> Sequence[None]:
+    def _commit_group(self, group: Sequence[Entry]) -> Sequence[RowName]:
         if self._broken:
             raise Failure(Category.UNAVAILABLE, "The audit log cannot be written.", retry_after_s=5)
+        first = self._head.sequence + 1
         try:
             self._head = self._insert(group)
         except sqlite3.Error as error:
@@ -108,7 +111,7 @@ class DisclosureLogSql:
             self._after_commit()
         except (sqlite3.Error, OSError) as error:
             self._judge(error)
-        return [None] * len(group)
+        return [RowName(self._log_id, first + at) for at in range(len(group))]
 
     def _insert(self, group: Sequence[Entry]) -> Head:
         """Chain the group with as few statements as can be.

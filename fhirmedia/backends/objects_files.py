@@ -13,13 +13,11 @@ from typing import TypeVar
 from uuid import uuid4
 
 from fhirmedia.backends.receiving import Receiving
+from fhirmedia.backends.retrieving import CHECKED_BYTES, Retrieving
 from fhirmedia.backends.room import has_room
 from fhirmedia.core.digests import Digest, sha256_hex
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.ports.records import Blob
-
-CHECKED_BYTES = 2**20
-"""Each run of this many bytes has a CRC-32 of its own."""
 
 T = TypeVar("T")
 
@@ -63,23 +61,16 @@ class FileObjectStore:
             raise
 
     async def read(self, digest: Digest, *, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        path = self._path(digest)
+        retrieving = Retrieving(self._path(digest), start, stop)
+        loop = asyncio.get_running_loop()
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise Failure(Category.CORRUPT, "The content is not in the store.") from None
-        try:
-            end = os.fstat(descriptor).st_size if stop is None else stop
-            at = start
-            while at < end:
-                wanted = min(CHECKED_BYTES - at % CHECKED_BYTES, end - at)
-                chunk = await self._read_at(descriptor, wanted, at)
-                if len(chunk) != wanted:
-                    raise Failure(Category.CORRUPT, "The content in the store is shorter than it was.")
-                yield chunk
-                at += wanted
+            while runs := await loop.run_in_executor(self._threads, retrieving.following):
+                for run in runs:
+                    yield run
         finally:
-            os.close(descriptor)
+            if not retrieving.ended:
+                # A thread may be reading still; whoever asked need not wait for it.
+                self._threads.submit(retrieving.close)
 
     async def size(self, digest: Digest) -> int | None:
         try:
@@ -141,14 +132,6 @@ class FileObjectStore:
             os.rename(receiving.path, target)
         sync_folder(target.parent)
         return blob
-
-    async def _read_at(self, descriptor: int, size: int, at: int) -> bytes:
-        try:
-            if size <= CHECKED_BYTES // 2:
-                return os.pread(descriptor, size, at)
-            return await asyncio.get_running_loop().run_in_executor(self._threads, os.pread, descriptor, size, at)
-        except OSError:
-            raise Failure(Category.CORRUPT, "The content in the store cannot be read.") from None
 
     async def _in_thread(self, act: Callable[[], T], *, syncs: bool = False) -> T:
         try:

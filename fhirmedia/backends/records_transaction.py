@@ -1,6 +1,7 @@
 """One shared write transaction: versions, facts, index rows, contents and the change log go in together."""
 
 import sqlite3
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -105,7 +106,7 @@ class TransactionParts:
 def content_of(row: tuple[Any, ...]) -> Content:
     """A row of content type and blob columns as a Content."""
     content_type, digest, size, sha1, crcs = row
-    checks = tuple(int.from_bytes(crcs[at : at + 4]) for at in range(0, len(crcs), 4))
+    checks = struct.unpack(f">{len(crcs) // 4}I", crcs)
     return Content(content_type, BlobValue(parse_digest(digest), size, sha1, checks))
 
 

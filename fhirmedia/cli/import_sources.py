@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fhirmedia.backends.objects_files import CHECKED_BYTES
+from fhirmedia.backends.retrieving import CHECKED_BYTES
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.ids import FHIR_ID
 from fhirmedia.core.records import Key

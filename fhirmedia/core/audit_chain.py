@@ -19,6 +19,16 @@ class Head:
     hash: bytes
 
 
+class RowName(NamedTuple):
+    """Where a durable row stands: its log and its sequence there."""
+
+    log_id: str
+    sequence: int
+
+    def __str__(self) -> str:
+        return f"{self.log_id}-{self.sequence}"
+
+
 class ChainedRow(NamedTuple):
     """One row as it is stored; `sequence` counts from 1 without gaps.
 

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
+from fhirmedia.core.audit_chain import RowName
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Record
 from fhirmedia.ports.objects import ObjectStore
@@ -21,6 +22,8 @@ class ContentTicket:
     record: Record
     _objects: ObjectStore = field(repr=False)
     _durable: bool = False
+    row: RowName | None = None
+    """The durable row that says so, which may be an earlier one."""
 
     @property
     def content_type(self) -> str:
@@ -32,9 +35,10 @@ class ContentTicket:
         """Bytes in all."""
         return self.content.blob.size
 
-    def disclosed(self) -> None:
-        """Called by the Session once its disclosure is durable."""
+    def disclosed(self, row: RowName | None) -> None:
+        """Called by the Session once its disclosure is durable, in a row of the log of changes (None) or this one."""
         self._durable = True
+        self.row = row
 
     async def stream(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """The bytes `[start, stop)`; raises Failure CORRUPT before a chunk that is not what was stored."""

@@ -1,7 +1,7 @@
 """The Custodian: the only holder of the stores, and the only maker of Sessions."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import TracebackType
 
@@ -12,6 +12,7 @@ from fhirmedia.core.clock import Clock
 from fhirmedia.core.disclosure import Disclosure
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
+from fhirmedia.custody.citing import Citations
 from fhirmedia.custody.cursors import CursorSeal
 from fhirmedia.custody.inside import Inside, RecordsInside, views_inside
 from fhirmedia.custody.intake import Intake
@@ -38,6 +39,7 @@ class Stores:
     disclosures: DisclosureLog
     views: Mapping[str, RecordView]
     mismatched: Callable[[int], None] = lambda _number: None
+    citations: Citations = field(default_factory=Citations)
 
 
 class Custodian:

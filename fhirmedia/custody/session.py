@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import Action, Grant, NarrowedQuery
+from fhirmedia.core.audit_chain import RowName
 from fhirmedia.core.clock import Clock
 from fhirmedia.core.disclosure import Depth, Disclosure, Outcome, Touch
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, Record
 from fhirmedia.custody.changes import ChangeWalk, page_of
+from fhirmedia.custody.citing import Said
 from fhirmedia.custody.content import ContentTicket
 from fhirmedia.custody.including import Including
 from fhirmedia.custody.inside import Inside
@@ -74,6 +76,7 @@ class Session:
         self._tickets: list[ContentTicket] = []
         self._staged: dict[str, Content] = {}
         self._audited = False
+        self._is_part = False
         self._salted = os.urandom(SALT_BYTES) + note.raw_query if note.raw_query else None
 
     @property
@@ -202,8 +205,12 @@ class Session:
         self._staged[binary_id] = Content(content_type, blob)
         return blob.size
 
-    async def content(self, key: Key, *, depth: Depth) -> ContentTicket:
-        """Permission to stream what a Binary stands for. Raises Failure FORBIDDEN, NOT_FOUND, GONE."""
+    async def content(self, key: Key, *, depth: Depth, is_part: bool = False) -> ContentTicket:
+        """Permission to stream what a Binary stands for. Raises Failure FORBIDDEN, NOT_FOUND, GONE.
+
+        For a part of it an earlier row will do that says the same.
+        """
+        self._is_part = is_part
         self._grant.require("read", key.type)
         record = (await self._stores.records.read((key,)))[0]
         owner = await self._vouching(key, record)
@@ -232,10 +239,9 @@ class Session:
 
     async def disclosed(self) -> None:
         """Make what was touched durable; called by the Custodian when the unit of work ends well."""
-        if not self._audited:
-            await self._append(self._disclosure("0", tuple(self._touched)))
+        row = None if self._audited else await self._disclosed_row(tuple(self._touched))
         for ticket in self._tickets:
-            ticket.disclosed()
+            ticket.disclosed(row)
 
     async def refused(self, failure: Failure | None) -> None:
         """Make a refusal (None: a crash) durable, with what was attempted; called by the Custodian."""
@@ -302,8 +308,21 @@ class Session:
             touched=touched,
         )
 
-    async def _append(self, disclosure: Disclosure) -> None:
-        await self._stores.disclosures.append(disclosure.encode(), self._salted)
+    async def _disclosed_row(self, touched: tuple[Touch, ...]) -> RowName:
+        """The row of what was touched: a new one, or for a part of content one that says the same."""
+        if not self._tickets:
+            return await self._append(self._disclosure("0", touched))
+        now, note = self._clock(), self._note
+        said = Said(self._caller, self._interaction, note.address, note.raw_query, touched)
+        cited = self._stores.citations.find(said, now=now) if self._is_part else None
+        if cited is not None:
+            return cited
+        row = await self._append(self._disclosure("0", touched))
+        self._stores.citations.keep(said, row, now=now)
+        return row
+
+    async def _append(self, disclosure: Disclosure) -> RowName:
+        return await self._stores.disclosures.append(disclosure.encode(), self._salted)
 
 
 def _absent() -> Failure:

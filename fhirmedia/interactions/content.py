@@ -58,12 +58,12 @@ async def upload_resource(
 
 
 async def download(
-    archive: Archive, asker: Asker, key: Key, *, depth: Literal["opened", "downloaded"]
+    archive: Archive, asker: Asker, key: Key, *, depth: Literal["opened", "downloaded"], is_part: bool = False
 ) -> ContentTicket:
-    """Permission to stream the bytes of a Binary. Raises Failure NOT_FOUND, GONE."""
+    """Permission to stream the bytes of a Binary, or a part of them. Raises Failure NOT_FOUND, GONE."""
     archive.registry.require(BINARY, "read")
     async with archive.custodian.session(asker.caller, "content", note=asker.note) as session:
-        return await session.content(key, depth=depth)
+        return await session.content(key, depth=depth, is_part=is_part)
 
 
 async def stage(archive: Archive, session: Session, resource: JsonObject, target: Key) -> None:

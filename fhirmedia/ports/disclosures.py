@@ -3,14 +3,14 @@
 from collections.abc import Collection, Iterator
 from typing import Protocol
 
-from fhirmedia.core.audit_chain import ChainedRow, Head
+from fhirmedia.core.audit_chain import ChainedRow, Head, RowName
 
 
 class DisclosureLog(Protocol):
     """The log one worker writes."""
 
-    async def append(self, disclosure: bytes, raw_query: bytes | None = None) -> None:
-        """Return once the row is chained and durable; raises Failure UNAVAILABLE or DISK_FULL if it cannot be.
+    async def append(self, disclosure: bytes, raw_query: bytes | None = None) -> RowName:
+        """Where the row stands, once it is chained and durable; raises UNAVAILABLE or DISK_FULL if it cannot be.
 
         `raw_query` (salted) is kept beside the row, where it can be erased.
         """

@@ -18,6 +18,14 @@ from fhirmedia.web.errors import STATUS, failure_response
 from fhirmedia.web.negotiation import FHIR_JSON, FHIR_XML, Format
 from fhirmedia.web.ranges import Span, parse_range
 
+WHOLE_BYTES = 2**20
+"""A run up to this long is read and checked as a whole before it is sent."""
+
+
+def is_of_part(request: Request) -> bool:
+    """Whether a part of content is asked for; which part there is, if any, is found out when the size is known."""
+    return request.method == "GET" and "range" in request.headers
+
 
 async def raw_response(request: Request, ticket: ContentTicket) -> Response:
     """The bytes themselves: 200, 206, 304 or 416."""
@@ -39,6 +47,8 @@ async def raw_response(request: Request, ticket: ContentTicket) -> Response:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{ticket.size}"
     if request.method == "HEAD" or start == stop:
         return Response(status_code=status, headers=headers)
+    if stop - start <= WHOLE_BYTES:
+        return Response(b"".join([chunk async for chunk in ticket.stream(start, stop)]), status, headers)
     return StreamingResponse(await _begun(ticket.stream(start, stop)), status, headers)
 
 

@@ -14,7 +14,7 @@ from fhirmedia.core.clock import Clock, instant
 FLUSH_S = 0.05
 FLUSH_BYTES = 32 * 1024
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-Noted = Literal["resource_type", "issue", "check", "client"]
+Noted = Literal["resource_type", "issue", "check", "client", "disclosure"]
 """What routes leave in the state of a request for this log."""
 _NOTED = get_args(Noted)
 

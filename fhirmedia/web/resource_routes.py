@@ -1,5 +1,7 @@
 """Routes of one resource: read, vread, create, update, patch, delete (FHIR R4, http)."""
 
+from typing import Literal
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,11 +19,12 @@ from fhirmedia.web.asked import content_type_of, is_resource, key_of, type_of
 from fhirmedia.web.bodies import body_chunks, resource_body
 from fhirmedia.web.callers import AskedRoute
 from fhirmedia.web.conditional_routes import IF_NONE_EXIST, create_on_condition
-from fhirmedia.web.content_response import raw_response, resource_response
+from fhirmedia.web.content_response import is_of_part, raw_response, resource_response
 from fhirmedia.web.headers import expected_of, if_match, require_no_parameters
 from fhirmedia.web.negotiation import binary_format, require_answer_format
 from fhirmedia.web.parts import part_of
 from fhirmedia.web.patch_body import patch_body
+from fhirmedia.web.request_log import note
 
 RESOURCE = "/fhir/{type}/{id}"
 
@@ -51,7 +54,11 @@ class ResourceRoutes:
             return record_response(request, part.of(await read(self._archive, asker, key)))
         require_no_parameters(request)
         form = binary_format(request)
-        ticket = await download(self._archive, asker, key, depth="opened" if request.method == "HEAD" else "downloaded")
+        depth: Literal["opened", "downloaded"] = "opened" if request.method == "HEAD" else "downloaded"
+        is_part = form is None and is_of_part(request)
+        ticket = await download(self._archive, asker, key, depth=depth, is_part=is_part)
+        if is_part:
+            note(request.scope, "disclosure", str(ticket.row))
         if form is not None:
             return await resource_response(request, ticket, form=form)
         return await raw_response(request, ticket)
