@@ -1,5 +1,6 @@
 """Conditional create, update, patch and delete, row by row (FHIR R4, http 3.1.0.4 to 3.1.0.8)."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any
 
@@ -228,3 +229,27 @@ def test_whoever_may_not_search_may_not_set_conditions(served: Served, number: s
             body = CHANGE if method == "PATCH" else new("Media")
             refusal(sent(served, method, f"identifier={number}", body, **headers), 403)
         refusal(posted(served, f"identifier={number}", new("Media"), **bare), 403)
+
+
+def test_of_many_at_once_one_creates(served: Served, number: str) -> None:
+    """The condition is judged where nothing can come between."""
+    body = new("Media", identifier=identifier(number))
+    with ThreadPoolExecutor(8) as pool:
+        given = list(pool.map(lambda _: posted(served, f"identifier={number}", body), range(24)))
+    assert sorted(answer.status_code for answer in given) == [200] * 23 + [201]
+    assert len({answer.headers["location"] for answer in given}) == 1
+
+
+def test_of_many_patches_at_once_none_is_lost(served: Served, number: str) -> None:
+    created(served, new("Media", identifier=identifier(number), note=[{"text": "first"}]))
+
+    def add(text: str) -> int:
+        change: Any = [{"op": "add", "path": "/note/-", "value": {"text": text}}]
+        return sent(served, "PATCH", f"identifier={number}", change, **JSON_PATCH).status_code
+
+    with ThreadPoolExecutor(3) as pool:
+        told = dict(zip("abcdefghi", pool.map(add, "abcdefghi"), strict=True))
+    assert set(told.values()) <= {200, 409}
+    (found,) = served.http.get(f"{served.base}/Media?identifier={number}", headers=served.headers()).json()["entry"]
+    notes = {note["text"] for note in found["resource"]["note"]}
+    assert notes == {"first"} | {text for text, status in told.items() if status == 200}
