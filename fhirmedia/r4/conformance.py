@@ -12,7 +12,7 @@ from typing import Any
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.profiles_path import profiles
-from fhirmedia.r4.registry import Registry
+from fhirmedia.r4.registry import BUILT_IN, Registry
 
 R4_VERSION = "4.0.1"
 R4_DATE = "2019-11-01"
@@ -54,6 +54,7 @@ def _official_parameters(registry: Registry, facts: Mapping[str, Mapping[str, An
     """Those that served types are searched by, each with all its bases; the parts of composites among them."""
     url = f"{_CANONICAL}/{_SEARCH_PARAMETER}/"
     stated = {each.url for served in registry.types.values() for each in served.parameters.values()}
+    stated |= {url + BUILT_IN[code] for served in registry.types.values() for code in served.words}
     bases: dict[str, dict[str, tuple[str, Mapping[str, Any]]]] = {}
     for kind, by_code in facts.items():
         for code, entry in by_code.items():

@@ -32,8 +32,7 @@ def test_it_speaks_of_this_instance() -> None:
     assert made["software"] == {"name": "fhirmedia", "version": "1.2.3"}
     assert made["implementation"]["url"] == BASE
     assert made["fhirVersion"] == "4.0.1"
-    assert made["format"] == ["application/fhir+json"]
-    assert "patchFormat" not in made
+    assert made["format"][0] == "application/fhir+json"
 
 
 def test_every_line_is_what_the_registry_serves() -> None:
@@ -45,7 +44,7 @@ def test_every_line_is_what_the_registry_serves() -> None:
         assert codes == served.interactions
         assert {each["name"]: each["type"] for each in listed.get("searchParam", ())} == {
             code: parameter.kind for code, parameter in served.parameters.items()
-        }
+        } | dict.fromkeys(served.words, "string")
         assert listed["updateCreate"] is served.update_create is ("update" in codes)
         assert listed["readHistory"] is ("vread" in codes)
         assert listed["conditionalCreate"] is False or "create" in codes
@@ -53,8 +52,21 @@ def test_every_line_is_what_the_registry_serves() -> None:
         assert listed["conditionalDelete"] == "not-supported" or "delete" in codes
         if served.read_only:
             assert listed["versioning"] == "no-version"
+        follows = "search-type" in codes and not served.read_only
+        assert ("searchInclude" in listed) is ("searchRevInclude" in listed) is follows
     assert {each["code"] for each in server["interaction"]} == REGISTRY.system_interactions
     assert server["compartment"] == ["http://hl7.org/fhir/CompartmentDefinition/patient"]
+
+
+def test_the_references_that_can_be_followed_are_told_from_the_parameters() -> None:
+    (server,) = statement()["rest"]
+    listed = {each["type"]: each for each in server["resource"]}
+    assert listed["Media"]["searchInclude"][:2] == ["*", "Media:based-on"]
+    assert "Media:subject" in listed["Media"]["searchInclude"]
+    assert {"Media:subject", "Task:patient"} <= set(listed["Patient"]["searchRevInclude"])
+    assert "Media:encounter" not in listed["Patient"]["searchRevInclude"]
+    names = list(listed["Media"])
+    assert names.index("searchInclude") < names.index("searchRevInclude") < names.index("searchParam")
 
 
 def test_endpoints_are_named_only_where_there_are_any() -> None:

@@ -9,7 +9,7 @@ from fhir.resources.R4B import get_fhir_model_class
 from fhirmedia.r4.checker import check
 from fhirmedia.r4.conformance import definition_types, definitions
 from fhirmedia.r4.profiles_path import profiles
-from fhirmedia.r4.registry import load_registry
+from fhirmedia.r4.registry import BUILT_IN, load_registry
 from tests.fhir import official
 from tests.fhir.rest import matches, names, pages, refusal
 from tests.servers import FHIR_JSON, Served
@@ -57,6 +57,8 @@ def test_every_parameter_stated_leads_to_its_definition(served: Served) -> None:
             assert definition["code"] == parameter.code
             assert definition["type"] == parameter.kind
             assert name in definition["base"] or {"Resource", "DomainResource"} & set(definition["base"])
+        for listed in each.words:
+            assert f"{R4}/SearchParameter/{BUILT_IN[listed]}" in held
     one = found(served, f"SearchParameter?url={R4}/SearchParameter/clinical-date")
     (definition,) = matches(one)
     assert "Procedure" in definition["base"]

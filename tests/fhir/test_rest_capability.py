@@ -1,6 +1,6 @@
 """What `/metadata` states is what the server does, line by line; and what it does not state is refused."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from random import Random
 
 import httpx
@@ -8,6 +8,7 @@ import pytest
 
 from fhirmedia.r4.elements import resource_types
 from fhirmedia.r4.registry import load_registry
+from tests.access.enumeration import flattened
 from tests.access.records import TEXT, a, put, put_bytes
 from tests.fhir.rest import Body, refusal
 from tests.servers import Served
@@ -38,6 +39,7 @@ VALUES = {
     "uri": "urn:x",
     "number": "1",
     "quantity": "1",
+    "special": "word",
 }
 READ_ONLY = tuple(name for name, each in REGISTRY.types.items() if each.read_only)
 STORED = tuple(name for name in TYPES if name not in ("Binary", *READ_ONLY))
@@ -150,7 +152,8 @@ def test_every_parameter_listed_searches_and_sorts(served: Served, stated: Body,
     for parameter in listed["searchParam"]:
         code = parameter["name"]
         asked = [{code: _value(type, code)}]
-        if type != "AuditEvent" and parameter["type"] != "composite":
+        by_words = parameter["type"] == "special" or code in REGISTRY.types[type].words
+        if type != "AuditEvent" and parameter["type"] != "composite" and not by_words:
             asked.append({f"{code}:missing": "true"})
             asked.append({"_sort": f"-{code}"})
         for given in asked:
@@ -160,9 +163,36 @@ def test_every_parameter_listed_searches_and_sorts(served: Served, stated: Body,
 
 def _value(type: str, code: str) -> str:
     """Something a parameter can be asked for; of a composite, one part after the other."""
+    if code in REGISTRY.types[type].words:
+        return VALUES["special"]
     parameter = REGISTRY.types[type].parameters[code]
     kinds = [part.kind for part in parameter.components] or [parameter.kind]
     return "$".join(VALUES[kind] for kind in kinds)
+
+
+def test_references_listed_are_followed(served: Served, stated: Body) -> None:
+    """Some of each type, for there are a thousand; what the type does not list is refused."""
+    reader, random = _reader(served), Random(5)
+    for listed in stated["rest"][0]["resource"]:
+        url = f"{served.base}/{listed['type']}"
+        for name, element in (("_include", "searchInclude"), ("_revinclude", "searchRevInclude")):
+            values = listed.get(element, [])
+            for value in random.sample(values, min(4, len(values))):
+                answer = served.http.get(url, params={name: value, "_count": "1"}, headers=reader)
+                assert answer.status_code == 200, f"{value}: {answer.text}"
+            if values:
+                refusal(served.http.get(url, params={name: "AuditEvent:patient"}, headers=reader), 400)
+                refusal(served.http.get(url, params={name: f"{listed['type']}:_id"}, headers=reader), 400)
+
+
+def test_forms_stated_are_served(served: Served, stated: Body) -> None:
+    for form in ("application/fhir+json", "application/fhir+xml", "text/turtle"):
+        answer = served.http.get(f"{served.base}/Patient/anna", headers=_reader(served) | {"Accept": form})
+        assert answer.status_code == (200 if form in stated["format"] else 406), form
+    for form in ("application/json-patch+json", "application/fhir+json", "application/fhir+xml", "text/plain"):
+        headers = _reader(served) | {"Content-Type": form}
+        answer = served.http.patch(f"{served.base}/Patient/anna", content=b"", headers=headers)
+        assert (answer.status_code == 415) is (form not in stated["patchFormat"]), form
 
 
 def test_parameters_left_out_are_refused(served: Served, stated: Body) -> None:
@@ -216,16 +246,19 @@ def test_what_is_said_about_the_system_holds(served: Served, stated: Body) -> No
     assert history.status_code == (200 if "history-system" in codes else 404)
 
 
-def test_operations_are_not_there(served: Served) -> None:
-    for method, path in _operations():
-        answer = served.http.request(method, served.base + path, headers=_reader(served))
-        assert answer.status_code in (404, 405), (method, path)
-
-
-def _operations() -> Iterator[tuple[str, str]]:
-    for method in ("GET", "POST"):
-        for path in ("/$meta", "/Patient/$match", "/Media/one/$everything", "/Media/$validate", "/Media/one/$meta"):
-            yield method, path
+def test_operations_stated_have_a_route_and_no_other_has(served: Served, stated: Body) -> None:
+    """One stated for the system may be called on every type."""
+    (rest,) = stated["rest"]
+    by_type = {each["type"]: {one["name"] for one in each.get("operation", ())} for each in rest["resource"]}
+    system = {one["name"] for one in rest.get("operation", ())}
+    routed = {path.rpartition("$")[2] for _, path in flattened(served.app) if "$" in path}
+    assert routed == system.union(*by_type.values())
+    headers = _reader(served)
+    for type, names in by_type.items():
+        for name in (routed | {"match", "lastn"}) - names - system:
+            for path in (f"{type}/one/${name}", f"{type}/${name}"):
+                answer = served.http.get(f"{served.base}/{path}", headers=headers)
+                assert answer.status_code in (400, 404, 405), path
 
 
 def test_the_compartment_stated_is_served(served: Served, stated: Body) -> None:
