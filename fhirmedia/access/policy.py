@@ -18,6 +18,7 @@ from functools import partial
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import ACTIONS, Action, Grant, Rule
 from fhirmedia.access.scopes import Level, Scope, ScopeParser, parse_scopes
+from fhirmedia.access.unsettled import SETTLED, Unsettled
 from fhirmedia.r4.elements import attachment_paths
 from fhirmedia.r4.query import EVERYTHING, NOTHING, All, FactIn, FactToken, Query
 from fhirmedia.r4.registry import Registry, ServedType
@@ -25,7 +26,8 @@ from fhirmedia.r4.registry import Registry, ServedType
 AUDITOR = "auditor"
 LABEL_MANAGER = "label-manager"
 IMPORTER = "importer"
-ROLES = frozenset({AUDITOR, LABEL_MANAGER, IMPORTER})
+OPERATOR = "operator"
+ROLES = frozenset({AUDITOR, LABEL_MANAGER, IMPORTER, OPERATOR})
 """The roles a token may carry."""
 
 _PATIENT = "Patient"  # type-name: the one directory type that is in a patient's compartment, its own
@@ -35,7 +37,7 @@ _AUDIT_EVENT = "AuditEvent"  # type-name: the one type that takes a role
 _ACTIONS: Mapping[str, Action] = {"c": "create", "r": "read", "u": "update", "d": "delete", "s": "search"}
 
 
-def grant_for(caller: Caller, registry: Registry) -> Grant:
+def grant_for(caller: Caller, registry: Registry, *, unsettled: Unsettled = SETTLED) -> Grant:
     """What the Caller may touch among the served types; everything for a system Caller."""
     if caller.system_reason is not None:
         return Grant((Rule(frozenset(ACTIONS), frozenset(registry.types), EVERYTHING),))
@@ -43,7 +45,7 @@ def grant_for(caller: Caller, registry: Registry) -> Grant:
     for scope in caller.scopes:
         for served in _named(scope, registry):
             actions = _actions(scope, served)
-            rows = _rows(scope, served, caller=caller)
+            rows = _rows(scope, served, caller=caller, unsettled=unsettled)
             if actions and rows is not None:
                 alike.setdefault((actions, rows), set()).add(served.name)
     rules = [Rule(actions, frozenset(types), rows) for (actions, rows), types in alike.items()]
@@ -80,9 +82,9 @@ def _actions(scope: Scope, served: ServedType) -> frozenset[Action]:
     return actions
 
 
-def _rows(scope: Scope, served: ServedType, *, caller: Caller) -> Query | None:
+def _rows(scope: Scope, served: ServedType, *, caller: Caller, unsettled: Unsettled) -> Query | None:
     """Which records of the type the scope reaches; None for none at all."""
-    reach = _reach(scope.level, served, caller=caller)
+    reach = _reach(scope.level, served, caller=caller, unsettled=unsettled)
     if reach is None or (served.name == _AUDIT_EVENT and AUDITOR not in caller.roles):
         return None
     if served.name == _BINARY:
@@ -92,7 +94,9 @@ def _rows(scope: Scope, served: ServedType, *, caller: Caller) -> Query | None:
     return parts[0] if len(parts) == 1 else All(parts)
 
 
-def _reach(level: Level, served: ServedType, *, caller: Caller) -> tuple[Query, ...] | None:
+def _reach(
+    level: Level, served: ServedType, *, caller: Caller, unsettled: Unsettled
+) -> tuple[Query, ...] | None:
     if served.definition:
         return ()
     if level == "patient":
@@ -107,7 +111,7 @@ def _reach(level: Level, served: ServedType, *, caller: Caller) -> tuple[Query, 
         return ()
     units = () if caller.all_units else (FactIn("unit", caller.units),)
     enterprise = () if caller.enterprise is None else (FactIn("enterprise", frozenset({caller.enterprise})),)
-    return (*units, *enterprise)
+    return (*units, *enterprise, *unsettled.limits(caller))
 
 
 def _bytes(rules: Iterable[Rule], registry: Registry) -> Iterable[Rule]:

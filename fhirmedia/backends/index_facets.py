@@ -34,6 +34,15 @@ class SqlIndexCounts:
         self._index = index
         self._zone = zone
 
+    @property
+    def engine(self) -> str:
+        """The records' own database."""
+        return "database"
+
+    async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
+        """Shape, statements and the database's own account of them."""
+        return await self._index.explain(query, page=page)
+
     async def buckets(self, query: NarrowedQuery, *, by: str, with_patients: bool) -> Sequence[Bucket]:
         """How the answer divides. Raises Failure TOO_COSTLY, UNAVAILABLE."""
 

@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "make a believable region in a folder, and serve it",
     "import": "bring in resources (NDJSON) and the files they refer to",
     "token": "make, or explain, an access token",
+    "search": "tell how a search is understood and found",
     "stats": "count resources and bytes by type",
     "check": "reconcile bytes, records, facts and index; repair what can be rebuilt",
     "audit": "verify the chained logs of who saw and changed what",

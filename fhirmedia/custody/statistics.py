@@ -43,8 +43,17 @@ class Statistics:
     divisions: tuple[Division, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a search is answered; `plan` is None for whoever is no operator."""
+
+    narrowed: str
+    engine: str
+    plan: str | None
+
+
 class Counting:
-    """Counts for one Grant."""
+    """Counts and explains for one Grant."""
 
     def __init__(self, index: SearchIndex, counts: IndexCounts, grant: Grant) -> None:
         self._index = index
@@ -68,6 +77,13 @@ class Counting:
             divisions.append((shown if listing else floored)(name, buckets))
         found = Statistics(total, tuple(divisions))
         return found if listing else rounded(found)
+
+
+    async def explain(self, query: Query, *, types: Sequence[str], page: Page, is_operator: bool) -> Told:
+        """The query with the limits of the Grant in it, and who answers. Raises Failure FORBIDDEN, TOO_COSTLY."""
+        narrowed = self._grant.narrow(query, types=types)
+        plan = await self._counts.explain(narrowed, page=page) if is_operator else None
+        return Told(str(narrowed.query), self._counts.engine, plan)
 
 
 def shown(name: str, buckets: Sequence[Bucket], *, most: int = MOST_BUCKETS) -> Division:

@@ -83,7 +83,14 @@ class SearchIndex(Protocol):
 
 
 class IndexCounts(Protocol):
-    """What an engine counts about the resources a query selects."""
+    """What an engine tells about the resources a query selects, besides which they are."""
+
+    @property
+    def engine(self) -> str:
+        """What it is called when a search is explained."""
+
+    async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
+        """How the page would be found, for operators: it depends on what the Caller may not see. No values."""
 
     async def buckets(self, query: NarrowedQuery, *, by: str, with_patients: bool) -> Sequence[Bucket]:
         """How the selected resources divide by the values of a token parameter, or by a Span; most frequent first.

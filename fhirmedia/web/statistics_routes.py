@@ -1,14 +1,17 @@
-"""Routes of $media-stats, at every place a search can be sent to."""
+"""Routes of operations that take the parameters of a search: $media-stats and $explain-search, wherever searches go."""
+
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhirmedia.interactions import explain_search as explaining
+from fhirmedia.interactions import media_stats as counting
 from fhirmedia.interactions.archive import Archive, Asker
-from fhirmedia.interactions.media_stats import OPERATION, media_stats
 from fhirmedia.interactions.search import Where
 from fhirmedia.web.answers import fhir_response
 from fhirmedia.web.asked import type_of
-from fhirmedia.web.callers import AskedRoute
+from fhirmedia.web.callers import AskedEndpoint, AskedRoute
 from fhirmedia.web.headers import preference
 from fhirmedia.web.search_routes import searched
 
@@ -21,28 +24,35 @@ class StatisticsRoutes:
 
     def routes(self) -> list[AskedRoute]:
         """By address or by form, as searches are."""
-        places = (
-            ("/fhir", self.of_everything),
-            ("/fhir/{type}", self.of_type),
-            ("/fhir/{compartment}/{id}", self.of_compartment),
+        places: tuple[tuple[str, Callable[[Request], Where]], ...] = (
+            ("/fhir", lambda _request: Where()),
+            ("/fhir/{type}", lambda request: Where(type_of(request))),
+            ("/fhir/{compartment}/{id}", _in_compartment),
         )
         return [
-            AskedRoute(method, f"{place}/${OPERATION}", OPERATION, endpoint)
-            for place, endpoint in places
+            AskedRoute(method, f"{path}/${name}", name, self._endpoint(name, where))
+            for name in _OPERATIONS
+            for path, where in places
             for method in ("GET", "POST")
         ]
 
-    async def of_everything(self, request: Request, asker: Asker) -> Response:
-        return await self._count(request, asker, Where())
+    def _endpoint(self, name: str, where: Callable[[Request], Where]) -> AskedEndpoint:
+        run = _OPERATIONS[name]
 
-    async def of_type(self, request: Request, asker: Asker) -> Response:
-        return await self._count(request, asker, Where(type_of(request)))
+        async def endpoint(request: Request, asker: Asker) -> Response:
+            place = where(request)
+            asker, parameters = await searched(request, asker)
+            lenient = preference(request).lenient
+            return fhir_response(request, await run(self._archive, asker, place, parameters, lenient=lenient))
 
-    async def of_compartment(self, request: Request, asker: Asker) -> Response:
-        named = request.path_params
-        return await self._count(request, asker, Where(None, (named["compartment"], named["id"])))
+        return endpoint
 
-    async def _count(self, request: Request, asker: Asker, where: Where) -> Response:
-        asker, parameters = await searched(request, asker)
-        lenient = preference(request).lenient
-        return fhir_response(request, await media_stats(self._archive, asker, where, parameters, lenient=lenient))
+
+def _in_compartment(request: Request) -> Where:
+    return Where(None, (request.path_params["compartment"], request.path_params["id"]))
+
+
+_OPERATIONS: dict[str, Callable[..., Awaitable[bytes]]] = {
+    counting.OPERATION: counting.media_stats,
+    explaining.OPERATION: explaining.explain_search,
+}

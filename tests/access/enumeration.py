@@ -76,9 +76,12 @@ ROUTES: Mapping[tuple[str, str], str] = {
     ("GET", "/fhir"): "search-system",
     ("GET", "/fhir/"): "search-system",
     ("POST", "/fhir/_search"): "search-system",
-    **{(method, "/fhir/$media-stats"): "stats-system" for method in ("GET", "POST")},
-    **{(method, "/fhir/{type}/$media-stats"): "stats-type" for method in ("GET", "POST")},
-    **{(method, "/fhir/{compartment}/{id}/$media-stats"): "stats-compartment" for method in ("GET", "POST")},
+    **{
+        (method, f"{place}/{operation}"): f"{told}-{about}"
+        for method in ("GET", "POST")
+        for operation, told in (("$media-stats", "stats"), ("$explain-search", "explain"))
+        for place, about in (("/fhir", "system"), ("/fhir/{type}", "type"), ("/fhir/{compartment}/{id}", "compartment"))
+    },
     ("GET", "/fhir/metadata"): "public",
     ("GET", "/openapi.json"): "public",
     ("GET", "/docs"): "public",
@@ -197,6 +200,9 @@ ANSWERS = {
     "stats-type": {**ANSWERS["search-type"], "audit": _OUTSIDE, "definition": _OUTSIDE},
     "stats-system": ANSWERS["search-system"],
     "stats-compartment": {"": ANSWERS["search-compartment"]["*"]},
+    "explain-type": ANSWERS["search-type"],
+    "explain-system": ANSWERS["search-system"],
+    "explain-compartment": {"": ANSWERS["search-compartment"]["*"]},
 }
 FORM = "application/x-www-form-urlencoded"
 
@@ -277,6 +283,7 @@ def answers(served: Served, kinds: Sequence[str] = STRANGERS + KNOWN) -> Iterato
                     continue
                 expected = 200 if interaction == "public" else declared.get(kind, 401)
                 url, sent = _request(interaction, path, type, kind=kind, event=event)
+                sent = dict(sent)
                 headers = headers_of(kind, served, type=type) | sent.pop("headers", {})
                 headers["X-Request-Id"] = f"{method}.{type.replace('*', 'any')}.{kind}.{len(path)}"
                 if method == "POST" and "params" in sent:
@@ -291,7 +298,7 @@ def _request(interaction: str, path: str, type: str, *, kind: str, event: str) -
     read_only = (*CLASSES["audit"], *CLASSES["definition"])
     if interaction == "delete" and type not in ("Binary", *read_only):
         id = f"goes-{kind}"
-    compartment_id = "anna" if interaction in ("search-compartment", "stats-compartment") else id
+    compartment_id = "anna" if interaction.endswith("-compartment") else id
     url = path.format(type=type, id=compartment_id, version=1, compartment="Patient")
     if interaction == "conditional-delete":
         return f"{url}?_id=is-found-{kind}", {}
@@ -319,11 +326,15 @@ def _request(interaction: str, path: str, type: str, *, kind: str, event: str) -
         return url, {"json": {"resourceType": "Parameters", "parameter": [tag]}}
     if interaction == "rendition":
         return url + "?width=256", {}
-    if interaction.startswith("stats"):
-        return url, {"params": {"facet": "year"} if type in CLINICAL[:3] else {"own-filter": "true"}}
-    if interaction.startswith("search"):
-        return url, {"params": {"_count": "50"}}
-    return url, {}
+    return url, _SEARCHED.get(interaction.partition("-")[0], {})
+
+
+_SEARCHED: Mapping[str, dict[str, Any]] = {
+    "search": {"params": {"_count": "50"}},
+    "explain": {"params": {"_count": "50"}},
+    "stats": {"params": {"own-filter": "true"}},
+}
+"""What is sent with searches and what takes their parameters."""
 
 
 def _an_event(served: Served) -> str:
