@@ -24,6 +24,14 @@ def list_systems(name: str) -> tuple[str, ...]:
     return tuple(_code_list(name).systems)
 
 
+def listed_codes(name: str) -> tuple[str, ...] | None:
+    """Every code of a required list, each once; None where the list cannot name them all."""
+    facts = _code_list(name)
+    if facts.pattern is not None or any(listed is None for listed in facts.systems.values()):
+        return None
+    return tuple(sorted({code for listed in facts.systems.values() for code in listed or ()}))
+
+
 @cache
 def code_test(name: str) -> Callable[[Json], bool]:
     """Whether a bare code (datatype code) is in the list `profiles/r4/codes/{name}.json`, or fits its pattern."""

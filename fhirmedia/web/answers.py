@@ -80,6 +80,3 @@ def deleted_response(request: Request, record: Record) -> Response:
 
 def _validators(record: Record) -> dict[str, str]:
     return {"ETag": f'W/"{record.version}"', "Last-Modified": http_date(record.changed_at)}
-
-
-json_response = fhir_response

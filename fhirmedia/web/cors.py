@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CALLER_ORIGINS = "fhirmedia.origins"
 """Where a scope holds the origins of the caller, once one is known."""
-PUBLIC_ORIGINS = frozenset({"/fhir/metadata", "/fhir/openapi.json"})
+PUBLIC_ORIGINS = frozenset({"/fhir/metadata", "/openapi.json"})
 """Addresses that any page may read."""
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"

@@ -1,5 +1,6 @@
 """The FHIR REST API: the groups of routes joined, each route behind the question who asks."""
 
+import hashlib
 from itertools import chain
 
 from starlette.requests import Request
@@ -8,13 +9,18 @@ from starlette.responses import Response
 from fhirmedia.interactions.archive import Archive
 from fhirmedia.r4.capability import capability_statement
 from fhirmedia.r4.codec import dump
-from fhirmedia.web.answers import json_response
+from fhirmedia.web.answers import fhir_response
+from fhirmedia.web.bundle_routes import BundleRoutes
 from fhirmedia.web.callers import Callers
-from fhirmedia.web.headers import require_json_answer
+from fhirmedia.web.conditional_routes import ConditionalRoutes
+from fhirmedia.web.description_routes import DescriptionRoutes
 from fhirmedia.web.history_routes import HistoryRoutes
+from fhirmedia.web.negotiation import require_answer_format
+from fhirmedia.web.operation_routes import OperationRoutes
 from fhirmedia.web.resource_routes import ResourceRoutes
 from fhirmedia.web.routing import PublicRoute, TemplatedRoute
 from fhirmedia.web.search_routes import SearchRoutes
+from fhirmedia.web.statistics_routes import StatisticsRoutes
 
 
 class FhirRoutes:
@@ -24,13 +30,23 @@ class FhirRoutes:
         self._archive = archive
         self._callers = callers
         self._version = version
+        self._since = archive.clock()
 
     def routes(self) -> list[TemplatedRoute]:
         """What is asked most comes first; no two routes take the same address and method."""
-        groups = (ResourceRoutes(self._archive), SearchRoutes(self._archive), HistoryRoutes(self._archive))
-        asked = chain.from_iterable(group.routes() for group in groups)
+        groups = (
+            ResourceRoutes(self._archive),
+            SearchRoutes(self._archive),
+            HistoryRoutes(self._archive),
+            OperationRoutes(self._archive),
+            ConditionalRoutes(self._archive),
+            BundleRoutes(self._archive),
+            StatisticsRoutes(self._archive),
+        )
+        asked = list(chain.from_iterable(group.routes() for group in groups))
         return [
             PublicRoute("/fhir/metadata", self.capabilities, methods=["GET"]),
+            *DescriptionRoutes(self._archive, asked, version=self._version).routes(),
             *(
                 TemplatedRoute(each.path, self._callers.known(each.interaction, each.endpoint), methods=[each.method])
                 for each in asked
@@ -38,11 +54,13 @@ class FhirRoutes:
         ]
 
     async def capabilities(self, request: Request) -> Response:
-        require_json_answer(request)
+        require_answer_format(request)
         statement = capability_statement(
             self._archive.registry,
             base_url=self._archive.base_url,
             software_version=self._version,
-            now_ms=self._archive.clock(),
+            now_ms=self._since,
         )
-        return json_response(request, dump(statement))
+        body = dump(statement)
+        tag = f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
+        return fhir_response(request, body, headers={"ETag": tag})

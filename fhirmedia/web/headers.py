@@ -10,7 +10,6 @@ from starlette.requests import Request
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.custody.proposal import Expected
 from fhirmedia.r4.query_string import decode_query
-from fhirmedia.web.negotiation import require_answer_format as require_json_answer  # noqa: F401
 
 OF_EVERY_REQUEST = frozenset({"_format", "_pretty"})
 _VERSION = re.compile(r'\s*(?:W/)?"?([0-9]{1,10})"?\s*\Z')

@@ -14,8 +14,10 @@ from fhirmedia.web.exchange import Exchange
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-PUBLIC = frozenset({"/fhir/metadata", "/healthz", "/readyz", "/metrics"})
+PUBLIC = frozenset({"/fhir/metadata", "/openapi.json", "/docs", "/healthz", "/readyz", "/metrics"})
 """What is answered without a token: this and nothing else."""
+
+_BASE_SEGMENTS = len("/fhir/".split("/"))
 
 _OF_FHIR = "_$"
 """No parameter takes a segment that begins as FHIR's own words do (`_search`, `$validate`)."""
@@ -65,6 +67,10 @@ class Shortcut:
         if scope["type"] == "http":
             scope[ROUTES] = self._routes
             segments = scope["path"].split("/")
+            if len(segments) > _BASE_SEGMENTS and not segments[-1]:
+                # The address of a type may end with a slash (FHIR R4, http 3.1.0.1.2).
+                segments.pop()
+                scope["path"] = scope["path"][:-1]
             for template in self._templates.get((scope["method"], len(segments)), ()):
                 named = template.match(segments)
                 if named is not None:
