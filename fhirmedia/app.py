@@ -20,6 +20,7 @@ from fhirmedia.backends.audit_upkeep import AuditUpkeep, changes_head
 from fhirmedia.backends.chained_table import CHANGES, ChangeChain, SqliteChainedLog
 from fhirmedia.backends.definitions_memory import DefinitionsInMemory
 from fhirmedia.backends.disclosures_sql import DisclosureLogSql
+from fhirmedia.backends.facts_queue_sql import PendingFacts
 from fhirmedia.backends.folder import Folder
 from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.index_sql import SqlSearchIndex
@@ -32,6 +33,8 @@ from fhirmedia.core.settings import Settings
 from fhirmedia.custody.checkpoints import Checkpoints
 from fhirmedia.custody.cursors import CursorSeal, load_cursor_keys
 from fhirmedia.custody.custodian import Custodian, Stores
+from fhirmedia.custody.dependents import Dependents
+from fhirmedia.custody.facts_job import FactsJob
 from fhirmedia.custody.intake import Intake
 from fhirmedia.custody.mending import Mender
 from fhirmedia.custody.sweeping import Locks, Sweeper
@@ -67,6 +70,7 @@ class House:
     archive: Archive
     disclosures: DisclosureLogSql
     sweeper: Sweeper
+    facts_job: FactsJob
     mender: Mender
     close: Callable[[], Awaitable[None]]
 
@@ -122,6 +126,7 @@ def open_house(
         on_broken=_end_process,
     )
     index = SqlSearchIndex(folder.records, budget_s=settings.search_seconds)
+    pending = PendingFacts(folder.records)
     witness = witness_of(folder, clock)
     disclosures = DisclosureLogSql(folder.audit, witness=witness, on_broken=_end_process)
     events = AuditIndexSql(
@@ -135,11 +140,12 @@ def open_house(
     )
     described = DefinitionsInMemory(partial(definitions, registry), extractor)
     views: dict[str, RecordView] = {AUDIT_EVENT: events, **dict.fromkeys(definition_types(registry), described)}
-    stores = Stores(records, objects, index, disclosures, views=views, mismatched=mismatched)
+    stores = Stores(records, objects, index, disclosures, views=views, mismatched=mismatched, pending=pending)
+    dependents = Dependents(registry, extractor, base_url=base_url, clock=clock)
     custodian = Custodian(
         stores,
         registry=registry,
-        intake=Intake(registry, extractor, base_url=base_url),
+        intake=Intake(registry, extractor, base_url=base_url, dependents=dependents),
         seal=CursorSeal(load_cursor_keys(folder.keys), clock=clock),
         clock=clock,
     )
@@ -152,6 +158,7 @@ def open_house(
         await asyncio.to_thread(upkeep.close)
         await index.close()
         await events.close()
+        pending.close()
         await objects.close()
         held.close()
 
@@ -162,7 +169,8 @@ def open_house(
         clock=clock,
         unclaimed_hours=settings.unclaimed_hours,
     )
-    return House(archive, disclosures, sweeper, Mender(records, clock=clock), close)
+    facts_job = FactsJob(records, dependents, pending=pending)
+    return House(archive, disclosures, sweeper, facts_job, Mender(records, clock=clock), close)
 
 
 def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock = system_clock) -> ASGIApp:
@@ -180,7 +188,8 @@ def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         issuers.warm(clock() // 1000)
         watching = metrics.watch(lambda: (disclosures.head.log_id, disclosures.head.sequence, disclosures.attested))
-        behind = [asyncio.create_task(work) for work in (refused.run(), house.sweeper.run(), watching)]
+        works = (refused.run(), house.sweeper.run(), house.facts_job.run(), watching)
+        behind = [asyncio.create_task(work) for work in works]
         health.started()
         yield
         for task in behind:

@@ -42,6 +42,11 @@ _BEFORE = "SELECT sequence, body FROM record_version WHERE type = ? AND id = ? {
 _TABLES = (
     "SELECT name, sql FROM stored.sqlite_schema WHERE type = 'table'"
     " AND (name = 'res_row' OR name LIKE 'idx\\_%' ESCAPE '\\') AND name <> 'idx_state'"
+    " AND name NOT LIKE 'idx\\_words\\_%' ESCAPE '\\'"
+)
+_WORDS = "idx_words"
+_UNLIKE_WORDS = (
+    "SELECT a.rowid FROM main.idx_words a LEFT JOIN stored.idx_words b ON b.rowid = a.rowid WHERE a.body IS NOT b.body"
 )
 _SEED = "INSERT INTO main.res_row SELECT * FROM stored.res_row WHERE type = ? AND id = ?"
 _BLOBS = "SELECT digest, size, sha1, crcs FROM blob WHERE digest > ? ORDER BY digest LIMIT ?"
@@ -146,7 +151,7 @@ class SqliteInspection:
 
     def unlike_index(self, resources: Sequence[tuple[Record, IndexEntries]]) -> Collection[Key]:
         execute = self._connection.execute
-        for name in (*self._rows, *self._numbers):
+        for name in (*self._rows, *self._numbers, _WORDS):
             execute(f"DELETE FROM main.{name}")
         for name in self._numbers:
             execute(f"INSERT INTO main.{name} SELECT * FROM stored.{name}")
@@ -158,7 +163,7 @@ class SqliteInspection:
             (rid,) = execute("SELECT rid FROM main.res_row WHERE type = ? AND id = ?", record.key).fetchone()
             keys[rid] = record.key
         comparisons = (statement for table in self._rows.items() for statement in _comparisons(*table))
-        unlike = {keys[rid] for statement in comparisons for (rid,) in execute(statement)}
+        unlike = {keys[rid] for statement in (*comparisons, _UNLIKE_WORDS) for (rid,) in execute(statement)}
         if all(execute(_only_here("1", *table)).fetchone() is None for table in self._numbers.items()):
             return unlike
         if len(resources) == 1:
@@ -206,6 +211,7 @@ class SqliteInspection:
         return {
             name: [column[1] for column in self._connection.execute(f"PRAGMA main.table_info({name})")]
             for name, _ in made
+            if name != _WORDS
         }
 
 

@@ -1,11 +1,16 @@
 """What only upkeep does to the records: releases what nobody refers to, and mends facts, links and index rows."""
 
+from collections.abc import Sequence
+
+from fhirmedia.backends import facts_queue_sql
 from fhirmedia.backends.facts_codec import decode_facts, encode_facts
 from fhirmedia.backends.index_values import VALUE_TABLES
 from fhirmedia.backends.reach import put_reaches, remove_reaches
 from fhirmedia.backends.records_transaction import SqliteRecordTransaction
 from fhirmedia.core.digests import Digest
 from fhirmedia.core.records import Facts, Key, Record
+from fhirmedia.ports.changes import Reach
+from fhirmedia.ports.facts_queue import Waiting
 from fhirmedia.r4.values import IndexEntries
 
 VALUES = tuple(table.name for table in VALUE_TABLES)
@@ -108,6 +113,21 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
             )
         execute("DELETE FROM unclaimed_binary WHERE binary_id = ?", (binary_id,))
 
+    def newest_with(self, waiting: Waiting, *, limit: int) -> Sequence[Record]:
+        return facts_queue_sql.newest_with(self._connection, waiting, limit=limit)
+
+    def last_body(self, key: Key) -> bytes | None:
+        return facts_queue_sql.last_body(self._connection, key)
+
+    def defer(self, waiting: Waiting) -> None:
+        facts_queue_sql.defer(self._connection, waiting)
+
+    def finish(self, reach: Reach) -> None:
+        facts_queue_sql.finish(self._connection, reach)
+
+    def first_waiting(self) -> Waiting | None:
+        return facts_queue_sql.first_waiting(self._connection)
+
     def correct(self, record: Record, entries: IndexEntries | None) -> None:
         execute, sequence = self._connection.execute, record.sequence
         (facts,) = execute("SELECT facts FROM record_version WHERE sequence = ?", (sequence,)).fetchone()
@@ -135,6 +155,7 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
         if found is not None:
             for table in (*VALUES, "res_row"):
                 execute(f"DELETE FROM {table} WHERE rid = ?", found)
+            execute("DELETE FROM idx_words WHERE rowid = ?", found)
 
 
 def _legible(facts: bytes) -> Facts:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import TracebackType
 
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import Grant
 from fhirmedia.access.policy import grant_for
+from fhirmedia.access.unsettled import Unsettled
 from fhirmedia.core.clock import Clock
 from fhirmedia.core.disclosure import Disclosure
 from fhirmedia.core.errors import Category, Failure
@@ -17,6 +18,7 @@ from fhirmedia.custody.cursors import CursorSeal
 from fhirmedia.custody.inside import Inside, RecordsInside, views_inside
 from fhirmedia.custody.intake import Intake
 from fhirmedia.custody.session import RequestNote, Session
+from fhirmedia.ports.changes import Reach
 from fhirmedia.ports.disclosures import DisclosureLog
 from fhirmedia.ports.index import SearchIndex
 from fhirmedia.ports.objects import ObjectStore
@@ -30,7 +32,7 @@ class Stores:
     """Everything a Session reaches for.
 
     `views` are types projected from something else than records; `mismatched` is told how many hits of a search the
-    re-check refused.
+    re-check refused; `pending` are the facts by which records wait for a change elsewhere.
     """
 
     records: RecordStore
@@ -39,6 +41,7 @@ class Stores:
     disclosures: DisclosureLog
     views: Mapping[str, RecordView]
     mismatched: Callable[[int], None] = lambda _number: None
+    pending: Callable[[], frozenset[Reach]] = frozenset
     citations: Citations = field(default_factory=Citations)
 
 
@@ -50,7 +53,8 @@ class Custodian:
         self._intake = intake
         self._seal = seal
         self._clock = clock
-        self._grant: Callable[[Caller], Grant] = lru_cache(maxsize=4096)(lambda caller: grant_for(caller, registry))
+        grants = lru_cache(maxsize=4096)(partial(_grant_for, registry))
+        self._grant: Callable[[Caller], Grant] = lambda caller: grants(caller, self._stores.pending())
 
     def session(self, caller: Caller, interaction: str, *, note: RequestNote) -> "Opening":
         """One unit of work: `async with custodian.session(…) as session`.
@@ -69,8 +73,7 @@ class Custodian:
 
     def grant(self, caller: Caller) -> Grant:
         """What the caller may touch, for decisions that come before a Session (may this body be read at all?)."""
-        grant: Grant = self._grant(caller)
-        return grant
+        return self._grant(caller)
 
     @property
     def seal(self) -> CursorSeal:
@@ -104,6 +107,14 @@ class Custodian:
         """Finish what is queued."""
         await self._stores.records.close()
         await self._stores.disclosures.close()
+
+
+def _grant_for(registry: Registry, caller: Caller, pending: frozenset[Reach]) -> Grant:
+    if not pending:
+        return grant_for(caller, registry)
+    encounters = frozenset(reach.value for reach in pending if reach.fact == "encounter")
+    units = frozenset(reach.value for reach in pending if reach.fact == "unit")
+    return grant_for(caller, registry, unsettled=Unsettled(encounters, units))
 
 
 class Opening:

@@ -15,6 +15,7 @@ from fhirmedia.core.errors import Category, Failure, Issue
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.custody.binaries import Binaries
 from fhirmedia.custody.claims import Claims
+from fhirmedia.custody.dependents import Dependents
 from fhirmedia.custody.proposal import Proposal, expect, may_create_under, method_of
 from fhirmedia.ports.records import Draft, RecordTransaction
 from fhirmedia.r4.codec import prepare
@@ -63,10 +64,11 @@ class Settled:
 class Intake:
     """Turns Proposals into versions; pure but for the transaction it is handed."""
 
-    def __init__(self, registry: Registry, extractor: Extractor, *, base_url: str) -> None:
+    def __init__(self, registry: Registry, extractor: Extractor, *, base_url: str, dependents: Dependents) -> None:
         self._registry = registry
         self._extractor = extractor
         self._base_url = base_url
+        self._dependents = dependents
         self._claims = Claims(base_url=base_url)
         self.binaries = Binaries()
 
@@ -94,7 +96,9 @@ class Intake:
         body = prepare(resource)
         if step.proposal.unless_same and step.old is not None and body.says_what(step.old):
             return step.old
-        return transaction.put(Draft(key, method_of(step.proposal, step.old), body, facts, entries))
+        record = transaction.put(Draft(key, method_of(step.proposal, step.old), body, facts, entries))
+        self._dependents.changed(transaction, key, old=None if step.old is None else step.old.body, new=resource)
+        return record
 
     def check_references(self, neighbours: "Neighbours", caller: Caller, grant: Grant, step: Settled) -> None:
         """Raise UNPROCESSABLE where a reference that decides access leads nowhere, all that is coming being there."""
@@ -127,7 +131,9 @@ class Intake:
             raise Failure(Category.FORBIDDEN, "The resource may be read but not deleted.")
         if old.deleted:
             return old
-        return transaction.put(Draft(key, "delete", None, old.facts, None))
+        record = transaction.put(Draft(key, "delete", None, old.facts, None))
+        self._dependents.changed(transaction, key, old=old.body, new=None)
+        return record
 
     def entries(self, resource: JsonObject, key: Key) -> IndexEntries:
         """What the index will know of a resource."""

@@ -83,9 +83,6 @@ class UpkeepTransaction(RecordTransaction, Protocol):
     def release(self, binary_id: str) -> None:
         """Forget what all versions of a Binary stand for, and the description of bytes that nothing else stands for."""
 
-    def correct(self, record: Record, entries: IndexEntries | None) -> None:
-        """Make the facts of a stored version those of `record`, and with `entries` its index rows what follows."""
-
     def mend(self, *, claims: bool) -> None:
         """Drop index rows of what is not current; with `claims`, settle anew which Binaries are referred to."""
 

@@ -8,6 +8,7 @@ from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.core.digests import Digest
 from fhirmedia.core.records import Facts, Key, Method, Record
 from fhirmedia.ports.changes import ChangePage, Changes
+from fhirmedia.ports.facts_queue import FactsQueue
 from fhirmedia.ports.index import Hits, Page
 from fhirmedia.r4.codec import PreparedBody
 from fhirmedia.r4.values import IndexEntries
@@ -49,7 +50,7 @@ class Draft:
     content: Content | None = None
 
 
-class RecordTransaction(Protocol):
+class RecordTransaction(FactsQueue, Protocol):
     """Plain synchronous access inside the single writer's transaction; what it reads cannot change under it."""
 
     def current(self, key: Key) -> Record | None:

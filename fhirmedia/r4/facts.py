@@ -4,7 +4,7 @@ Which elements say so is the table `profiles/facts.json`. Other records are seen
 current body of a Key or None, and is read within the transaction that writes the version.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
@@ -26,6 +26,9 @@ Source = Literal["staff", "patient", "external"]
 
 _ENCOUNTER = "Encounter"  # type-name: its provider owns what has no owner of its own
 _ORGANIZATION = "Organization"  # type-name: units and care providers
+LENDERS: Mapping[str, str | None] = {_ENCOUNTER: None, _ORGANIZATION: "partof"}
+"""Types that lend records facts, with the search parameter by which one of them is below another."""
+
 _MAX_DEPTH = 16
 """Steps up a tree of Organizations before it counts as endless."""
 
@@ -92,6 +95,16 @@ def access_references(resource: JsonObject, *, registry: Registry, base_url: str
     owners = list(islice(_owners(resource, served, table=registry.table, base_url=base_url), 1))
     lender = None if owners or served.directory else _encounter(resource, served, base_url=base_url)
     return tuple(dict.fromkeys((*found, *owners, *(() if lender is None else (lender,)))))
+
+
+def lent_by(resource: JsonObject, *, registry: Registry, base_url: str) -> Hashable:
+    """What facts of other records take from a resource of `LENDERS`; None where they take nothing."""
+    served = registry.served(str(resource["resourceType"]))
+    if served.name == _ORGANIZATION:
+        parent = resource.get("partOf")
+        return local_key(parent, base_url=base_url) if isinstance(parent, dict) else None
+    owner = next(_owners(resource, served, table=registry.table, base_url=base_url), None)
+    return None if owner is None else (owner[1], _patients(resource, registry, base_url=base_url))
 
 
 def _unit_of(

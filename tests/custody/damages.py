@@ -182,6 +182,10 @@ CURABLE = {
         sql(f"DELETE FROM idx_patient WHERE rid = {RID}", f"DELETE FROM res_row WHERE rid = {RID}"),
         None,
     ),
+    "the words of a resource are others": (
+        sql(f"UPDATE idx_words SET body = 'other' WHERE rowid = {RID}"),
+        {("index", "Media/m")},
+    ),
     "the index shows an older version": (
         sql(f"UPDATE res_row SET sequence = sequence - 1 WHERE rid = {RID}"),
         {("index", "Media/m")},

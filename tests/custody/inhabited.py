@@ -125,9 +125,9 @@ async def inhabited(path: Path, *, hours: int = 24, begun_hours_ago: int = 0) ->
     here = Inhabited(folder, settings, house, clock)
     try:
         if not here.sql("SELECT 1 FROM record_version LIMIT 1"):
-            await here.put({"resourceType": "Organization", "id": "region"})
+            await here.put({"resourceType": "Organization", "name": "a place", "id": "region"})
             part_of = {"reference": "Organization/region"}
-            await here.put({"resourceType": "Organization", "id": "derm", "partOf": part_of})
+            await here.put({"resourceType": "Organization", "name": "a place", "id": "derm", "partOf": part_of})
             await here.put({"resourceType": "Patient", "id": "p"})
         yield here
     finally:

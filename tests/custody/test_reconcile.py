@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fhirmedia.cli.checking import repair_folder
+from fhirmedia.custody import dependents
 from tests.custody.damages import CURABLE, FILM, LASTING, M2, PICTURE, edit_facts, flip
 from tests.custody.inhabited import BASE, Inhabited, a_media, inhabited
 
@@ -138,13 +139,16 @@ async def test_a_repair_is_written_to_the_audit(data: Path) -> None:
         assert corrected["reason"] != settled["reason"]
 
 
-async def test_facts_that_wait_for_a_change_elsewhere_are_no_damage(data: Path) -> None:
+async def test_facts_that_wait_for_a_change_elsewhere_are_no_damage(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dependents, "AT_ONCE", 1)
     async with inhabited(data) as here:
-        await here.put({"resourceType": "Organization", "id": "county"})
+        await here.put({"resourceType": "Organization", "name": "a place", "id": "county"})
         part_of = {"reference": "Organization/county"}
-        await here.put({"resourceType": "Organization", "id": "derm", "partOf": part_of})
+        await here.put({"resourceType": "Organization", "name": "a place", "id": "derm", "partOf": part_of})
         report = await here.check()
-        waiting = {"Media/m/_history/2", "Media/n/_history/1", "Media/gone/_history/2"}
+        waiting = {"Media/n/_history/1", "Media/gone/_history/2"}
         assert report.damages == 0
         assert {each.where for each in report.findings if each.part == "facts"} == waiting
         assert await repaired(here) == 0
@@ -157,9 +161,14 @@ async def test_facts_of_old_versions_are_judged_by_what_was_so_then(tmp_path: Pa
     async with inhabited(tmp_path / "data") as here:
         for number in range(3):
             above = f"above{number}"
-            await here.put({"resourceType": "Organization", "id": above})
+            await here.put({"resourceType": "Organization", "name": "a place", "id": above})
             await here.put(
-                {"resourceType": "Organization", "id": "derm", "partOf": {"reference": f"Organization/{above}"}}
+                {
+                    "resourceType": "Organization",
+                    "name": "a place",
+                    "id": "derm",
+                    "partOf": {"reference": f"Organization/{above}"},
+                }
             )
             await here.media("m", note=[{"text": str(number)}])
         assert (await here.check()).findings == []

@@ -1,7 +1,7 @@
 """$everything of a Patient: what belongs to it and what that refers to, for those who may see it, page by page."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -159,7 +159,7 @@ GROWTH_MIB = 32
 
 
 def test_many_are_streamed_and_each_run_is_audited_first(
-    tmp_path: Path, record_property: pytest.FixtureRequest
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     with serving(tmp_path / "data") as server:
         put(server, *places())
@@ -187,8 +187,8 @@ def test_many_are_streamed_and_each_run_is_audited_first(
             content = begun + b"".join(parts)
         size = len(content)
         grown = peak_mib(pid) - before
-        record_property("MiB of growth", grown)  # type: ignore[operator]
-        record_property("MiB sent", size // 2**20)  # type: ignore[operator]
+        record_property("MiB of growth", grown)
+        record_property("MiB sent", size // 2**20)
         bundle = json.loads(content)
         assert len(told(bundle)) == MANY + 1
         rows = by_request(tmp_path / "data")["all"]
