@@ -182,9 +182,10 @@ class Writing:
         if proposals.references:
             coming = [self._intake.entries(step.resource, step.key) for step in clinical]
             # What is not written after all need not find what it would have referred to.
-            for placeholder in {key for step in clinical for key in mentioned(step.resource, proposals.references)}:
-                condition = proposals.references[placeholder]
-                names[placeholder] = self._conditions.target(condition, coming, taken=self._taken)
+            needed = {key for step in clinical for key in mentioned(step.resource, proposals.references)}
+            for placeholder, condition in proposals.references.items():
+                if placeholder in needed:
+                    names[placeholder] = self._conditions.target(condition, coming, taken=self._taken)
         if not names and not proposals.versioned:
             return steps
         versions = {step.key: step.version for step in clinical}

@@ -1,7 +1,10 @@
 """Routes of batch and transaction: a Bundle posted to the base (FHIR R4, http 3.1.0.11)."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +20,11 @@ from fhirmedia.web.bundle_response import bundle_body
 from fhirmedia.web.callers import AskedRoute
 from fhirmedia.web.headers import preference, require_no_parameters
 from fhirmedia.web.negotiation import require_answer_format
+
+T = TypeVar("T")
+
+MANY_ENTRIES = 300
+"""From so many on, what is done to all of them at once is done in a thread: others are answered meanwhile."""
 
 BUNDLE_MAX_BYTES = 64 * 2**20
 LARGE_BYTES = 4 * 2**20
@@ -47,19 +55,16 @@ class BundleRoutes:
             raise Failure(Category.FORBIDDEN, "The token does not allow anything a Bundle could ask for.")
         with self._turn(request):
             sent = await resource_body(request, limit=BUNDLE_MAX_BYTES)
-            envelope = read_envelope(sent, base_url=archive.base_url)
+            listed = sent.get("entry")
+            entries = len(listed) if isinstance(listed, list) else 0
+            envelope = await _apart(entries, partial(read_envelope, sent, base_url=archive.base_url))
             if envelope.type not in archive.registry.system_interactions:
                 raise Failure(Category.INVALID, f"A {envelope.type} is not served.", code="not-supported")
             run = batch if envelope.type == "batch" else transaction
             answers = await run(archive, asker, envelope.entries, lenient=wanted.lenient)
-        body = bundle_body(
-            envelope.type,
-            zip(envelope.entries, answers, strict=True),
-            preference=wanted,
-            base_url=archive.base_url,
-            now=archive.clock(),
-        )
-        return fhir_response(request, body)
+        answered = list(zip(envelope.entries, answers, strict=True))
+        write = partial(bundle_body, envelope.type, answered, preference=wanted, base_url=archive.base_url)
+        return fhir_response(request, await _apart(len(answered), partial(write, now=archive.clock())))
 
     @contextmanager
     def _turn(self, request: Request) -> Iterator[None]:
@@ -73,3 +78,8 @@ class BundleRoutes:
             yield
         finally:
             self._large -= is_large
+
+
+async def _apart(entries: int, work: Callable[[], T]) -> T:
+    """The result of work on so many entries."""
+    return work() if entries < MANY_ENTRIES else await asyncio.to_thread(work)

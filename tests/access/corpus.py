@@ -11,7 +11,8 @@ from tests.access.worlds import KNOWN_BYTES, MINUTE, MORNING, SECRET_BYTES, Some
 
 LINES = frozenset({
     "total", "_summary=count", "_total", "last page", "next", "_sort", "_elements", "_summary", "_id", "identifier",
-    "If-None-Exist", "client-chosen id", "PUT on hidden", "PATCH on hidden", "DELETE on hidden", "reference text",
+    "If-None-Exist", "condition", "batch", "transaction", "client-chosen id", "PUT on hidden", "PATCH on hidden",
+    "DELETE on hidden", "reference text",
     "_lastUpdated", "history", "formerly visible", "deleted or never", "HEAD", "ETag", "If-None-Match",
     "If-Modified-Since", "Range", "known bytes", "outcome text", "AuditEvent", "403 or 404", "compartment", "cursor",
     "labels", "rendition",
@@ -38,6 +39,7 @@ def corpus(someone: Someone) -> Iterator[Ask]:
     """Questions first, then writes, then the questions a write raises."""
     yield from _searches(someone)
     yield from _histories()
+    yield from _everything()
     for key in _keys(someone):
         yield from _reads(key)
     for binary in _binaries(someone):
@@ -48,6 +50,8 @@ def corpus(someone: Someone) -> Iterator[Ask]:
         yield from _writes(key)
     for binary in _binaries(someone):
         yield from _byte_writes(binary)
+    yield from _conditions()
+    yield from _bundles()
     yield ask("total, next", "GET", "/Media?_total=accurate&_sort=_lastUpdated")
     yield from _events()
 
@@ -131,6 +135,13 @@ def _searches(someone: Someone) -> Iterator[Ask]:
     for kind in ("Encounter", "DocumentReference", "Patient", "Organization"):
         yield ask("total, identifier", "GET", f"/{kind}?_total=accurate")
         yield ask("identifier", "GET", f"/{kind}?identifier=secret-1")
+
+
+def _everything() -> Iterator[Ask]:
+    for patient in ("anna", "bo", "unknown-0", "never"):
+        yield ask("compartment, total, 403 or 404", "GET", f"/Patient/{patient}/$everything")
+        yield ask("compartment, next, last page", "GET", f"/Patient/{patient}/$everything?_count=3")
+        yield ask("compartment, total", "GET", f"/Patient/{patient}/$everything?_type=Media&start=2026-02-01")
 
 
 def _histories() -> Iterator[Ask]:
@@ -224,6 +235,53 @@ def _creates(someone: Someone) -> Iterator[Ask]:
         yield ask("known bytes", "POST", "/Binary", content=content, headers={"Content-Type": TEXT})
     for code in ("R", "N"):
         yield ask("labels", "PUT", "/Media/turned", json=a("Media", "turned", meta={"security": [label(code)]}))
+
+
+def _conditions() -> Iterator[Ask]:
+    new = {key: value for key, value in a("Media", "ignored").items() if key != "id"}
+    patch = json.dumps([{"op": "add", "path": "/deviceName", "value": "x"}]).encode()
+    is_patch = {"Content-Type": "application/json-patch+json"}
+    for query in ("identifier=secret-1", "_id=early-0", "identifier=n-1", "_id=never"):
+        for expected in ({}, {"If-Match": 'W/"1"'}):
+            yield ask("condition", "PATCH", f"/Media?{query}", content=patch, headers=is_patch | expected)
+            yield ask("condition", "PUT", f"/Media?{query}", content=_json(new), headers=expected)
+        yield ask("condition, client-chosen id", "PUT", f"/Media?{query}", content=_json(new | {"id": "early-0"}))
+        yield ask("If-None-Exist", "POST", "/Media", content=_json(new), headers={"If-None-Exist": query})
+    for query in ("identifier=secret-1", "_id=early-0", "_id=never"):
+        yield ask("condition", "DELETE", f"/Media?{query}")
+
+
+def _bundles() -> Iterator[Ask]:
+    for number in range(len(_entries())):
+        fine = {"request": {"method": "POST", "url": "Media"}, "resource": _entries()[0]["resource"]}
+        for kind, entries in (("transaction", [fine, _entries()[number]]), ("transaction", [_entries()[number]])):
+            yield ask(kind, "POST", "/", content=_json({"resourceType": "Bundle", "type": kind, "entry": entries}))
+    whole = {"resourceType": "Bundle", "type": "batch", "entry": _entries()}
+    yield ask("batch", "POST", "", content=_json(whole), headers={"Prefer": "return=representation"})
+
+
+def _entries() -> list[dict[str, Any]]:
+    """Each asks for something hidden in another way."""
+    new = {key: value for key, value in a("Media", "ignored").items() if key != "id"}
+
+    def entry(method: str, url: str, resource: dict[str, Any] | None = None, **request: str) -> dict[str, Any]:
+        made: dict[str, Any] = {"request": {"method": method, "url": url, **request}}
+        return made if resource is None else made | {"resource": resource}
+
+    entries = [entry("POST", "Media", new | {"partOf": [{"reference": "Media?identifier=secret-1"}]})]
+    entries.append(entry("POST", "Media", new | {"partOf": [{"reference": "Media?_id=early-0"}]}))
+    entries.append(entry("POST", "Media", new | _subject("unknown-0")))
+    entries.append(entry("POST", "Media", new | with_content("Binary/kept-0")))
+    for query in ("identifier=secret-1", "_id=early-0"):
+        entries.append(entry("POST", "Media", new, ifNoneExist=query))
+        entries.append(entry("PUT", f"Media?{query}", new))
+        entries.append(entry("DELETE", f"Media?{query}"))
+        entries.append(entry("GET", f"Media?{query}&_total=accurate"))
+    for id in ("early-0", "ended-0", "turned-away-0", "never"):
+        entries.append(entry("PUT", f"Media/{id}", a("Media", id)))
+        entries.append(entry("DELETE", f"Media/{id}", ifMatch='W/"1"'))
+        entries.append(entry("GET", f"Media/{id}", ifNoneMatch='W/"1"'))
+    return entries
 
 
 def _writes(key: str) -> Iterator[Ask]:
