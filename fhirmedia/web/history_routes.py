@@ -5,10 +5,10 @@ from starlette.responses import Response
 
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.interactions.history import Of, history
-from fhirmedia.web.answers import json_response
+from fhirmedia.web.answers import fhir_response
 from fhirmedia.web.asked import key_of, query_of, type_of
 from fhirmedia.web.callers import AskedRoute
-from fhirmedia.web.headers import require_json_answer
+from fhirmedia.web.negotiation import require_answer_format
 
 
 class HistoryRoutes:
@@ -35,5 +35,5 @@ class HistoryRoutes:
         return await self._history(request, asker, None)
 
     async def _history(self, request: Request, asker: Asker, of: Of) -> Response:
-        require_json_answer(request)
-        return json_response(request, await history(self._archive, asker, of, query_of(request)))
+        require_answer_format(request)
+        return fhir_response(request, await history(self._archive, asker, of, query_of(request)))
