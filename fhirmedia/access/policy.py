@@ -52,6 +52,16 @@ def grant_for(caller: Caller, registry: Registry, *, unsettled: Unsettled = SETT
     return Grant((*(rule for rule in rules if rule.rows != NOTHING), *_bytes(rules, registry)))
 
 
+def own_log_grant(caller: Caller, patient: str) -> Grant:
+    """What a Patient may read of the log about itself: the events about it, where its token lets it read itself."""
+    is_own = caller.patient == patient and any(
+        scope.level == "patient" and scope.type in ("*", _PATIENT) and "r" in scope.letters for scope in caller.scopes
+    )
+    if not is_own:
+        return Grant(())
+    return Grant((Rule(frozenset({"read", "search"}), frozenset({_AUDIT_EVENT}), EVERYTHING),))
+
+
 def scope_parser(registry: Registry) -> ScopeParser:
     """`parse_scopes` for the types this Registry serves and the parameters it marks as scopable."""
     return partial(parse_scopes, served_types=registry.types, scopable=partial(_scopable, registry))

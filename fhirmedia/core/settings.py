@@ -53,6 +53,12 @@ def _environment(text: str) -> str:
     return text
 
 
+def _staff(text: str) -> str:
+    if text not in ("none", "role", "name"):
+        raise ValueError
+    return text
+
+
 def _public_url(text: str) -> str:
     parts = urlsplit(text)
     secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
@@ -95,6 +101,11 @@ class Settings:
         24, _positive, "Hours after which uploaded bytes that no record refers to are removed."
     )
     search_seconds: int = _setting(10, _positive, "Seconds one search may take before it is refused as too costly.")
+    access_log_staff: Literal["none", "role", "name"] = _setting(
+        "role",
+        _staff,
+        "What a patient's access log tells of staff: `none`, `role`, or `name` (a reference to the person).",
+    )
     allow_volatile_storage: bool = _setting(
         False, _flag, "Accept a data folder on tmpfs or a network file system; said aloud at every start."
     )

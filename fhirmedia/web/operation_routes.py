@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.interactions.everything import INTERACTION as EVERYTHING
+from fhirmedia.web.access_log_response import access_log_response
 from fhirmedia.web.callers import AskedRoute
 from fhirmedia.web.everything_response import everything_response
 from fhirmedia.web.meta_response import meta_change_response, meta_response
@@ -26,6 +27,7 @@ class OperationRoutes:
             AskedRoute("GET", INSTANCE + "/$rendition", "rendition", self.rendition),
             AskedRoute("GET", INSTANCE + "/$everything", EVERYTHING, self.everything),
             AskedRoute("POST", INSTANCE + "/$everything", EVERYTHING, self.everything),
+            AskedRoute("GET", INSTANCE + "/$access-log", "access-log", self.access_log),
             AskedRoute("POST", "/fhir/{type}/$validate", "validate", self.validate),
             AskedRoute("GET", INSTANCE + "/$validate", "validate", self.validate),
             AskedRoute("POST", INSTANCE + "/$validate", "validate", self.validate),
@@ -40,6 +42,9 @@ class OperationRoutes:
 
     async def everything(self, request: Request, asker: Asker) -> Response:
         return await everything_response(self._archive, request, asker)
+
+    async def access_log(self, request: Request, asker: Asker) -> Response:
+        return await access_log_response(self._archive, request, asker)
 
     async def validate(self, request: Request, asker: Asker) -> Response:
         return await validate_response(self._archive, request, asker)

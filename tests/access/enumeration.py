@@ -55,6 +55,7 @@ ROUTES: Mapping[tuple[str, str], str] = {
     ("GET", "/fhir/_history"): "history-system",
     ("GET", RESOURCE + "/$rendition"): "rendition",
     ("GET", RESOURCE + "/$everything"): "everything",
+    ("GET", RESOURCE + "/$access-log"): "access-log",
     ("POST", RESOURCE + "/$everything"): "everything",
     ("POST", "/fhir/{type}/$validate"): "validate",
     ("POST", RESOURCE + "/$validate"): "validate",
@@ -181,6 +182,10 @@ ANSWERS: Mapping[str, Mapping[str, str]] = {
     },
     "everything": {
         "patient": "403     404     200     200    200   403     200      403     200",
+        **dict.fromkeys({*chain.from_iterable(CLASSES.values())} - {"Patient"}, _UNSERVED),
+    },
+    "access-log": {
+        "patient": "404     404     200     404    404   404     404      200     404",
         **dict.fromkeys({*chain.from_iterable(CLASSES.values())} - {"Patient"}, _UNSERVED),
     },
     "history-system": {"": "200 200   200     200    200   403     200      403     200"},
