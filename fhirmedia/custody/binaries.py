@@ -41,31 +41,18 @@ class Binaries:
         if proposal.method == "delete":
             if seen is None:
                 raise Failure(Category.NOT_FOUND, "There is no such resource.")
-            self._replaceable(transaction, seen, proposal)
+            _require_replaceable(proposal, seen, claimed=bool(transaction.referrers(key.id)))
             return seen if seen.deleted else transaction.put(Draft(key, "delete", None, seen.facts, None))
         if content is None or proposal.resource is None:
             raise Failure(Category.INTERNAL, "A Binary was proposed without its content.")
         if proposal.method == "create" and old is not None:
             raise Failure(Category.CONFLICT, "The id is taken.")
         if proposal.method == "update":
-            if old is None and may_create_under(caller, key.id):
-                grant.require("create", BINARY)
-                expect(proposal, None)
-            elif seen is None:
-                raise Failure(Category.NOT_ALLOWED, "There is no such resource, and this client may not choose its id.")
-            elif proposal.unless_same and self.stands(transaction, key.id, content):
+            if seen is not None and proposal.unless_same and self.stands(transaction, key.id, content):
                 return seen
-            else:
-                self._replaceable(transaction, seen, proposal)
+            claimed = bool(transaction.referrers(key.id))
+            require_update(caller, grant, proposal, old=old, seen=seen, claimed=claimed)
         return self._put(transaction, caller, key, proposal.resource, content, method=method_of(proposal, old))
-
-    def _replaceable(self, transaction: RecordTransaction, seen: Record, proposal: Proposal) -> None:
-        """Raise unless a Binary that may be read may be changed too: nobody refers to it, so it is its reader's own."""
-        expect(proposal, seen)
-        if transaction.referrers(seen.key.id):
-            raise Failure(
-                Category.CONFLICT, "A record refers to this Binary; new bytes are a new Binary and a new version of it."
-            )
 
     def _put(
         self,
@@ -79,6 +66,31 @@ class Binaries:
     ) -> Record:
         facts = Facts(owner=caller.owner)
         return transaction.put(Draft(key, method, prepare(resource), facts, None, content))
+
+
+def require_update(
+    caller: Caller, grant: Grant, proposal: Proposal, *, old: Record | None, seen: Record | None, claimed: bool
+) -> None:
+    """Raise unless a Binary may be put under this Key; `old` is the newest version there, `seen` if it may be read.
+
+    Raises Failure NOT_ALLOWED (absent or hidden, alike), FORBIDDEN, PRECONDITION, CONFLICT.
+    """
+    if old is None and may_create_under(caller, proposal.key.id):
+        grant.require("create", BINARY)
+        expect(proposal, None)
+    elif seen is None:
+        raise Failure(Category.NOT_ALLOWED, "There is no such resource, and this client may not choose its id.")
+    else:
+        _require_replaceable(proposal, seen, claimed=claimed)
+
+
+def _require_replaceable(proposal: Proposal, seen: Record, *, claimed: bool) -> None:
+    """Raise unless a Binary that may be read may be changed too: nobody refers to it, so it is its reader's own."""
+    expect(proposal, seen)
+    if claimed:
+        raise Failure(
+            Category.CONFLICT, "A record refers to this Binary; new bytes are a new Binary and a new version of it."
+        )
 
 
 def _alike(one: Content, other: Content) -> bool:

@@ -13,6 +13,7 @@ from fhirmedia.core.clock import Clock
 from fhirmedia.core.disclosure import Depth, Disclosure, Outcome, Touch
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, Record
+from fhirmedia.custody.binaries import require_update
 from fhirmedia.custody.changes import ChangeWalk, page_of
 from fhirmedia.custody.citing import Said
 from fhirmedia.custody.content import ContentTicket
@@ -195,6 +196,21 @@ class Session:
             raise
         self._audited = True
         return written
+
+    async def require_update(self, proposal: Proposal) -> None:
+        """Refuse the update of a Binary before its bytes are taken, where `write` would refuse it then.
+
+        Raises Failure NOT_ALLOWED (absent or hidden, alike), FORBIDDEN, PRECONDITION, CONFLICT.
+        """
+        key, records = proposal.key, self._stores.records
+        old = (await records.read((key,)))[0]
+        seen = None if await self._vouching(key, old) is None else old
+        claimed = bool(await records.referrers(key.id))
+        try:
+            require_update(self._caller, self._grant, proposal, old=old, seen=seen, claimed=claimed)
+        except Failure:
+            self._touched.append(Touch(key, None, "refused", ()))
+            raise
 
     async def receive(self, chunks: AsyncIterator[bytes], *, content_type: str, binary_id: str) -> int:
         """Store bytes durably and stage them as this Binary for the next `write`; returns their number.

@@ -36,9 +36,12 @@ async def upload(
         session.require(method, BINARY)
         target = key or Key(BINARY, new_id())
         resource: JsonObject = {"resourceType": BINARY, "contentType": content_type}
+        proposal = Proposal(target, method, resource, expected=expected)
+        if key is not None:
+            await session.require_update(proposal)
         checked = checked_chunks(chunks, content_type=content_type, limit=archive.settings.upload_max)
         await session.receive(checked, content_type=content_type, binary_id=target.id)
-        return await session.write(Proposal(target, method, resource, expected=expected))
+        return await session.write(proposal)
 
 
 async def upload_resource(
@@ -52,9 +55,11 @@ async def upload_resource(
         resource = resource_in(archive, sent, kind=BINARY)
         if key is not None:
             require_id(key, resource.get("id"))
-        target = key or Key(BINARY, new_id())
-        await stage(archive, session, resource, target)
-        return await session.write(Proposal(target, method, resource, expected=expected))
+        proposal = Proposal(key or Key(BINARY, new_id()), method, resource, expected=expected)
+        if key is not None:
+            await session.require_update(proposal)
+        await stage(archive, session, resource, proposal.key)
+        return await session.write(proposal)
 
 
 async def download(

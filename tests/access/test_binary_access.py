@@ -307,5 +307,5 @@ def test_bytes_that_come_back_are_made_again(living: House) -> None:
     living.upload(derm(), b"again", key=f"Binary/{id}")
     (record,) = living.run(living.stores.records.read([Key("Binary", id)]))
     assert record is not None
-    assert (record.version, record.method) == (3, "create")
+    assert (record.version, record.method) == (3, "update-as-create")
     assert living.download(derm(), id) == b"again"
