@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fhirmedia.access.grant import ACTIONS, Grant, Rule
 from fhirmedia.backends.chained_table import CHANGES, ChangeChain, SqliteChainedLog
 from fhirmedia.backends.folder import make_folder
 from fhirmedia.backends.index_rows import IndexWriter
@@ -19,12 +20,15 @@ from fhirmedia.core.digests import digest_of
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Method, Record
 from fhirmedia.ports.changes import ChangePage, Changes
+from fhirmedia.ports.index import Page
 from fhirmedia.ports.records import Blob, Content, Draft, RecordStore, RecordTransaction
 from fhirmedia.r4.codec import prepare
 from fhirmedia.r4.json_types import JsonObject
+from fhirmedia.r4.query import EVERYTHING, All, Match, OfType, UriTest
 from fhirmedia.r4.values import IndexEntries, UriValue
 
 NOON = 1_700_000_000_000
+FULL = Grant((Rule(frozenset(ACTIONS), frozenset({"Media"}), EVERYTHING),))
 
 
 class Hand:
@@ -195,6 +199,35 @@ async def test_inside_a_work_its_own_writes_are_seen(store: RecordStore) -> None
     assert first is not None
     assert second == seen
     assert (first.version, second.version if second else 0) == (1, 2)
+
+
+async def test_inside_a_work_searches_find_what_it_wrote(store: RecordStore) -> None:
+    """And what is undone is not found afterwards, nor is what has become something else, or was deleted."""
+    found: list[tuple[Key, ...]] = []
+
+    def looking(status: str, *drafts: Draft) -> Callable[[RecordTransaction], None]:
+        def work(transaction: RecordTransaction) -> None:
+            for draft in drafts:
+                transaction.put(draft)
+            query = All((OfType(frozenset({"Media"})), Match("status", (UriTest("exact", status),))))
+            narrowed = FULL.narrow(query, types=["Media"])
+            hits = transaction.search(narrowed, page=Page(5, total="accurate"))
+            assert hits.total == len(hits.keys)
+            found.append(hits.keys)
+            if "undone" in [draft.key.id for draft in drafts]:
+                raise ValueError
+
+        return work
+
+    one, other = Key("Media", "one"), Key("Media", "other")
+    await store.write(putting(a_draft("one", "new")))
+    await store.write(looking("new", a_draft("other", "new")))
+    with pytest.raises(ValueError):
+        await store.write(looking("new", a_draft("undone", "new")))
+    await store.write(looking("new", a_draft("one", "old", method="update")))
+    await store.write(looking("old", a_draft("other", method="delete")))
+    await store.write(looking("new"))
+    assert [set(keys) for keys in found] == [{one, other}, {one, other, Key("Media", "undone")}, {other}, {one}, set()]
 
 
 async def test_time_never_goes_back(opened: Opened) -> None:
