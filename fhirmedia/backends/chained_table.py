@@ -28,8 +28,8 @@ TABLES = (
     *APPEND_ONLY,
 )
 
-_INSERT_ROW = "INSERT INTO audit_row (log_id, sequence, previous, hash, disclosure) VALUES (?, ?, ?, ?, ?)"
-_INSERT_QUERY = "INSERT INTO raw_query (log_id, sequence, salted) VALUES (?, ?, ?)"
+INSERT_ROW = "INSERT INTO audit_row (log_id, sequence, previous, hash, disclosure) VALUES (?, ?, ?, ?, ?)"
+INSERT_QUERY = "INSERT INTO raw_query (log_id, sequence, salted) VALUES (?, ?, ?)"
 _HEAD = "SELECT sequence, hash FROM audit_row WHERE log_id = ? ORDER BY sequence DESC LIMIT 1"
 _ROWS = (
     "SELECT audit_row.sequence, previous, hash, disclosure, salted FROM audit_row LEFT JOIN raw_query"
@@ -56,12 +56,20 @@ class ChangeChain:
     def append(self, connection: sqlite3.Connection, disclosure: bytes, raw_query: bytes | None) -> int:
         """Chain one row and return its sequence."""
         head = self.head(connection)
-        sequence = head.sequence + 1
-        chained = chain_hash(self._log_id, sequence, head.hash, disclosure)
-        connection.execute(_INSERT_ROW, (self._log_id, sequence, head.hash, chained, disclosure))
+        following = self.following(head, disclosure)
+        connection.execute(INSERT_ROW, self.row(head, following, disclosure))
         if raw_query is not None:
-            connection.execute(_INSERT_QUERY, (self._log_id, sequence, raw_query))
-        return sequence
+            connection.execute(INSERT_QUERY, (self._log_id, following.sequence, raw_query))
+        return following.sequence
+
+    def following(self, head: Head, disclosure: bytes) -> Head:
+        """Where the log ends with one more row."""
+        sequence = head.sequence + 1
+        return Head(self._log_id, sequence, chain_hash(self._log_id, sequence, head.hash, disclosure))
+
+    def row(self, head: Head, following: Head, disclosure: bytes) -> tuple[str, int, bytes, bytes, bytes]:
+        """That row, as INSERT_ROW takes it."""
+        return self._log_id, following.sequence, head.hash, following.hash, disclosure
 
 
 class SqliteChainedLog:

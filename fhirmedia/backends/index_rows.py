@@ -30,6 +30,7 @@ from fhirmedia.backends.index_words import DELETE as DELETE_WORDS
 from fhirmedia.backends.index_words import EMPTY as EMPTY_WORDS
 from fhirmedia.backends.index_words import INSERT as INSERT_WORDS
 from fhirmedia.backends.index_words import document, equip, mark_of
+from fhirmedia.backends.pending_rows import PendingRows, Statement
 from fhirmedia.backends.tables import table_of
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Record
@@ -49,9 +50,9 @@ _NONE: frozenset[ValueRow] = frozenset()
 _RES, _PATIENT, _STATE = table_of(ResRow), table_of(PatientRow), table_of(IndexState)
 
 
-def _insert(table: Table) -> str:
+def _insert(table: Table, *, verb: str = "INSERT") -> str:
     names = [column.name for column in table.columns]
-    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+    return f"{verb} INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
 
 
 def _delete_row(table: Table) -> str:
@@ -63,16 +64,23 @@ def _select_of_resource(table: Table) -> str:
 
 
 _FIND_RES = "SELECT rid, holds, recency, sole_patient, patients FROM res_row WHERE type = ? AND id = ?"
-_INSERT_RES = _insert(_RES)
-_UPDATE_RES = f"UPDATE res_row SET {', '.join(f'{column.name} = ?' for column in _RES.columns)} WHERE rid = ?"
-_DELETE_RES = "DELETE FROM res_row WHERE rid = ?"
-_INSERT_PATIENT = _insert(_PATIENT)
-_DELETE_PATIENT = "DELETE FROM idx_patient WHERE patient = ? AND recency = ? AND type = ? AND id = ?"
+_GOING, _COMING = 10, 11
+"""Places of statements: what leaves the index makes room first."""
+
+# A stray row in the way (damage that `check` finds) must not stop every writer: it is replaced.
+_INSERT_RES = Statement(_COMING, _insert(_RES, verb="INSERT OR REPLACE"))
+_UPDATE_RES = Statement(
+    _COMING, f"UPDATE res_row SET {', '.join(f'{column.name} = ?' for column in _RES.columns)} WHERE rid = ?"
+)
+_DELETE_RES = Statement(_GOING, "DELETE FROM res_row WHERE rid = ?")
+_INSERT_PATIENT = Statement(_COMING, _insert(_PATIENT, verb="INSERT OR REPLACE"))
+_DELETE_PATIENT = Statement(_GOING, "DELETE FROM idx_patient WHERE patient = ? AND recency = ? AND type = ? AND id = ?")
 _DEPENDENT = "SELECT 1 FROM idx_patient WHERE patient = ? AND how & 3 <> 0 AND NOT (type = ? AND id = ?) LIMIT 1"
-_INSERT_VALUE = tuple(map(_insert, VALUE_TABLES))
-_DELETE_VALUE = tuple(map(_delete_row, VALUE_TABLES))
+_INSERT_VALUE = tuple(Statement(_COMING, _insert(table)) for table in VALUE_TABLES)
+_DELETE_VALUE = tuple(Statement(_GOING, _delete_row(table)) for table in VALUE_TABLES)
 _SELECT_VALUE = tuple(map(_select_of_resource, VALUE_TABLES))
-_DELETE_VALUES = tuple(f"DELETE FROM {table.name} WHERE rid = ?" for table in VALUE_TABLES)
+_DELETE_VALUES = tuple(Statement(_GOING, f"DELETE FROM {table.name} WHERE rid = ?") for table in VALUE_TABLES)
+_INSERT_WORDS, _DELETE_WORDS = Statement(_COMING, INSERT_WORDS), Statement(_GOING, DELETE_WORDS)
 _EMPTY = (*(f"DELETE FROM {table.name}" for table in (_RES, _PATIENT, *VALUE_TABLES)), EMPTY_WORDS)
 _REBUILDING = "rebuilding"
 _SET_STATE = "INSERT OR REPLACE INTO idx_state (name, value) VALUES (?, '1')"
@@ -98,12 +106,27 @@ class IndexWriter:
         self._terms.begin(connection)
 
     def put(self, connection: sqlite3.Connection, record: Record, entries: IndexEntries) -> None:
-        """Make these the index rows of the record's Key.
+        """Make these the index rows of the record's Key, now. Raises as `stage`."""
+        pending = PendingRows(connection)
+        self.stage(connection, pending, record, entries)
+        pending.write_own()
 
-        Raises Failure INTERNAL if `when` has several values: its SearchParameter promises one at most.
+    def stage(
+        self,
+        connection: sqlite3.Connection,
+        pending: PendingRows,
+        record: Record,
+        entries: IndexEntries,
+        *,
+        is_first: bool = False,
+    ) -> None:
+        """The same, but let the rows wait; what waits of older versions has to be written before.
+
+        `is_first`: there is none. Raises Failure INTERNAL if `when` has several values: its SearchParameter promises
+        one at most.
         """
         key = record.key
-        found = connection.execute(_FIND_RES, key).fetchone()
+        found = connection.execute(_FIND_RES, key).fetchone() if not is_first else None
         rid = self._new_rid(connection, record) if found is None else found[0]
         people = _people_in(entries, record.facts)
         rows = self._values.of(connection, entries, rid=rid, people=people)
@@ -113,31 +136,37 @@ class IndexWriter:
         columns = _res_columns(rid, record, entries=entries, holds=holds, people=people)
         recency = columns[4]
         if found is None:
-            connection.execute(_INSERT_RES, columns)
-            _exchange(connection, {}, rows)
+            pending.add(_INSERT_RES, columns)
+            _exchange(pending, {}, rows)
         else:
-            connection.execute(_UPDATE_RES, (*columns, rid))
-            _exchange(connection, _rows_of(connection, rid, holds=found[1]), rows)
-            _remove_people(connection, key, *found[2:])
+            pending.add(_UPDATE_RES, (*columns, rid))
+            _exchange(pending, _rows_of(connection, rid, holds=found[1]), rows)
+            _remove_people(pending, key, *found[2:])
             if found[1] & _WORDS:
-                connection.execute(DELETE_WORDS, (rid,))
+                pending.add(_DELETE_WORDS, (rid,))
         if words:
-            connection.execute(INSERT_WORDS, (rid, words))
-        connection.executemany(_INSERT_PATIENT, [(patient, recency, *key, rid, how) for patient, how in people.items()])
+            pending.add(_INSERT_WORDS, (rid, words))
+        pending.extend(_INSERT_PATIENT, ((patient, recency, *key, rid, how) for patient, how in people.items()))
 
     def remove(self, connection: sqlite3.Connection, key: Key) -> None:
         """Leave no index row of the Key."""
+        pending = PendingRows(connection)
+        self.stage_removal(connection, pending, key)
+        pending.write_own()
+
+    def stage_removal(self, connection: sqlite3.Connection, pending: PendingRows, key: Key) -> None:
+        """The same, but let it wait; what waits of older versions has to be written before."""
         found = connection.execute(_FIND_RES, key).fetchone()
         if found is None:
             return
         rid, holds, recency, *people = found
-        connection.execute(_DELETE_RES, (rid,))
+        pending.add(_DELETE_RES, (rid,))
         for table, statement in enumerate(_DELETE_VALUES):
             if holds >> table & 1:
-                connection.execute(statement, (rid,))
+                pending.add(statement, (rid,))
         if holds & _WORDS:
-            connection.execute(DELETE_WORDS, (rid,))
-        _remove_people(connection, key, recency, *people)
+            pending.add(_DELETE_WORDS, (rid,))
+        _remove_people(pending, key, recency, *people)
 
     def search(self, connection: sqlite3.Connection, query: NarrowedQuery, *, page: Page) -> Hits:
         """What the query selects, the rows put in this transaction included. Raises Failure TOO_COSTLY."""
@@ -175,8 +204,10 @@ def rebuild(
     while some := list(islice(waiting, batch)):
         connection.execute("BEGIN IMMEDIATE")
         writer.begin(connection)
+        pending = PendingRows(connection)
         for record, entries in some:
-            writer.put(connection, record, entries)
+            writer.stage(connection, pending, record, entries)
+        pending.write_own()
         connection.execute("COMMIT")
         done += len(some)
         on_progress(done)
@@ -197,13 +228,13 @@ def _rows_of(connection: sqlite3.Connection, rid: int, *, holds: int) -> Mapping
     }
 
 
-def _exchange(connection: sqlite3.Connection, had: Mapping[int, AbstractSet[ValueRow]], rows: RowSets) -> None:
+def _exchange(pending: PendingRows, had: Mapping[int, AbstractSet[ValueRow]], rows: RowSets) -> None:
     for table, old in had.items():
         if gone := old - rows.get(table, _NONE):
-            connection.executemany(_DELETE_VALUE[table], gone)
+            pending.extend(_DELETE_VALUE[table], gone)
     for table, now in rows.items():
         if new := now - had.get(table, _NONE):
-            connection.executemany(_INSERT_VALUE[table], new)
+            pending.extend(_INSERT_VALUE[table], new)
 
 
 def _when_of(entries: IndexEntries) -> tuple[int, int | None, int]:
@@ -228,14 +259,12 @@ def _people_in(entries: IndexEntries, facts: Facts) -> dict[str, int]:
     return people
 
 
-def _remove_people(
-    connection: sqlite3.Connection, key: Key, recency: int, sole: str | None, patients: str | None
-) -> None:
+def _remove_people(pending: PendingRows, key: Key, recency: int, sole: str | None, patients: str | None) -> None:
     if patients is None:
         stored = [] if sole is None else [sole]
     else:
         stored = patients.split()
-    connection.executemany(_DELETE_PATIENT, [(patient, recency, *key) for patient in stored])
+    pending.extend(_DELETE_PATIENT, ((patient, recency, *key) for patient in stored))
 
 
 def _res_columns(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fhirmedia.backends import facts_queue_sql
 from fhirmedia.backends.facts_codec import decode_facts, encode_facts
 from fhirmedia.backends.index_values import VALUE_TABLES
-from fhirmedia.backends.reach import put_reaches, remove_reaches
+from fhirmedia.backends.reach import put_reaches, reach_text, remove_reaches
 from fhirmedia.backends.records_transaction import SqliteRecordTransaction
 from fhirmedia.core.digests import Digest
 from fhirmedia.core.records import Facts, Key, Record
@@ -96,6 +96,7 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
     """UpkeepTransaction over the writer's connection."""
 
     def holds(self, digest: Digest) -> bool:
+        self._require_written()
         found = self._connection.execute(
             "SELECT 1 FROM blob WHERE digest = ?1 UNION ALL SELECT 1 FROM binary_content WHERE digest = ?1 LIMIT 1",
             (digest,),
@@ -103,6 +104,7 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
         return found.fetchone() is not None
 
     def release(self, binary_id: str) -> None:
+        self._require_written()
         execute = self._connection.execute
         digests = execute("SELECT DISTINCT digest FROM binary_content WHERE binary_id = ?", (binary_id,)).fetchall()
         execute("DELETE FROM binary_content WHERE binary_id = ?", (binary_id,))
@@ -114,21 +116,27 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
         execute("DELETE FROM unclaimed_binary WHERE binary_id = ?", (binary_id,))
 
     def newest_with(self, waiting: Waiting, *, limit: int) -> Sequence[Record]:
+        self._require_seen(reach_text(waiting.reach))
         return facts_queue_sql.newest_with(self._connection, waiting, limit=limit)
 
     def last_body(self, key: Key) -> bytes | None:
+        self._require_written()
         return facts_queue_sql.last_body(self._connection, key)
 
     def defer(self, waiting: Waiting) -> None:
+        self._require_written()
         facts_queue_sql.defer(self._connection, waiting)
 
     def finish(self, reach: Reach) -> None:
+        self._require_written()
         facts_queue_sql.finish(self._connection, reach)
 
     def first_waiting(self) -> Waiting | None:
         return facts_queue_sql.first_waiting(self._connection)
 
     def correct(self, record: Record, entries: IndexEntries | None) -> None:
+        self._require_written()
+        self._newest.clear()
         execute, sequence = self._connection.execute, record.sequence
         (facts,) = execute("SELECT facts FROM record_version WHERE sequence = ?", (sequence,)).fetchone()
         execute("UPDATE record_version SET facts = ? WHERE sequence = ?", (encode_facts(record.facts), sequence))
@@ -145,6 +153,7 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
             self._parts.index.put(self._connection, record, entries)
 
     def mend(self, *, claims: bool) -> None:
+        self._require_written()
         for statement in (*_MEND_INDEX, *_MEND_REACHES, *(_MEND_CLAIMS if claims else ())):
             self._connection.execute(statement)
 

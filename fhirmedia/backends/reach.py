@@ -5,7 +5,7 @@ import sqlite3
 from fhirmedia.core.records import Facts
 from fhirmedia.ports.changes import Reach
 
-_INSERT = "INSERT OR IGNORE INTO version_reach (reach, type, sequence) VALUES (?, ?, ?)"
+INSERT = "INSERT OR IGNORE INTO version_reach (reach, type, sequence) VALUES (?, ?, ?)"
 _DELETE = "DELETE FROM version_reach WHERE reach = ? AND type = ? AND sequence = ?"
 
 
@@ -14,9 +14,14 @@ def reach_text(reach: Reach) -> str:
     return f"{reach.fact}/{reach.value}"
 
 
+def reach_rows(facts: Facts, *, type: str, sequence: int) -> list[tuple[str, str, int]]:
+    """What `INSERT` takes, to let a version be found by its facts."""
+    return [(reach_text(reach), type, sequence) for reach in reaches(facts)]
+
+
 def put_reaches(connection: sqlite3.Connection, facts: Facts, *, type: str, sequence: int) -> None:
     """Let a version be found by its facts."""
-    connection.executemany(_INSERT, [(reach_text(reach), type, sequence) for reach in reaches(facts)])
+    connection.executemany(INSERT, reach_rows(facts, type=type, sequence=sequence))
 
 
 def remove_reaches(connection: sqlite3.Connection, facts: Facts, *, type: str, sequence: int) -> None:

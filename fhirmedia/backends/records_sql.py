@@ -162,6 +162,7 @@ class SqliteRecordStore:
             )
             outcomes = [self._run(work, transaction) for work in group]
             if not all(isinstance(outcome, BaseException) for outcome in outcomes):
+                transaction.write_all()
                 self._writer.execute("COMMIT")
             return outcomes
         finally:
@@ -169,16 +170,14 @@ class SqliteRecordStore:
                 self._writer.execute("ROLLBACK")
 
     def _run(self, work: Work, transaction: SqliteUpkeepTransaction) -> Any:
-        self._writer.execute("SAVEPOINT work")
         try:
             outcome = work(transaction)
         except (sqlite3.Error, MemoryError):
             raise
         except Exception as refused:  # noqa: BLE001 (it is handed to the caller whose work it was)
-            self._writer.execute("ROLLBACK TO work")
-            transaction.forget()
-            outcome = refused
-        self._writer.execute("RELEASE work")
+            transaction.undo()
+            return refused
+        transaction.end()
         return outcome
 
 

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.backends.chained_table import INSERT_QUERY, INSERT_ROW
 from fhirmedia.backends.facts_codec import decode_facts, encode_facts
-from fhirmedia.backends.reach import put_reaches
+from fhirmedia.backends.pending_rows import PendingRows, Statement
+from fhirmedia.backends.reach import INSERT as INSERT_REACH
+from fhirmedia.backends.reach import reach_rows
 from fhirmedia.backends.statements import sqlite_text
 from fhirmedia.backends.tables import BinaryContent, BinaryReferrer, Blob, RecordVersion, UnclaimedBinary, table_of
+from fhirmedia.core.audit_chain import Head
 from fhirmedia.core.digests import parse_digest
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, Record
@@ -38,15 +42,16 @@ _CURRENT = sqlite_text(
     .order_by(_version.c.version.desc())
     .limit(1)
 )
-_NUMBER = sqlite_text(
-    select(func.max(_version.c.version)).where(_version.c.type == bindparam("type"), _version.c.id == bindparam("id"))
+_INSERT_VERSION = Statement(0, sqlite_text(insert(_version)))
+_INSERT_REACH = Statement(1, INSERT_REACH)
+_INSERT_BLOB = Statement(2, sqlite_text(insert(_blob).prefix_with("OR IGNORE")))
+_INSERT_CONTENT = Statement(3, sqlite_text(insert(_content)))
+_INSERT_UNCLAIMED = Statement(4, sqlite_text(insert(_unclaimed).prefix_with("OR REPLACE")))
+_INSERT_REFERRER = Statement(5, sqlite_text(insert(_referrer).prefix_with("OR IGNORE")))
+_DELETE_UNCLAIMED = Statement(
+    6, sqlite_text(delete(_unclaimed).where(_unclaimed.c.binary_id == bindparam("binary_id")))
 )
-_INSERT_VERSION = sqlite_text(insert(_version))
-_INSERT_BLOB = sqlite_text(insert(_blob).prefix_with("OR IGNORE"))
-_INSERT_CONTENT = sqlite_text(insert(_content))
-_INSERT_REFERRER = sqlite_text(insert(_referrer).prefix_with("OR IGNORE"))
-_INSERT_UNCLAIMED = sqlite_text(insert(_unclaimed).prefix_with("OR REPLACE"))
-_DELETE_UNCLAIMED = sqlite_text(delete(_unclaimed).where(_unclaimed.c.binary_id == bindparam("binary_id")))
+_INSERT_AUDIT, _INSERT_QUERY = Statement(90, INSERT_ROW), Statement(91, INSERT_QUERY)
 _CURRENT_CONTENT = sqlite_text(
     select(_content.c.content_type, _blob.c.digest, _blob.c.size, _blob.c.sha1, _blob.c.crcs)
     .join(_blob, _blob.c.digest == _content.c.digest)
@@ -76,10 +81,21 @@ class IndexRows(Protocol):
         """Called first in each transaction."""
 
     def put(self, connection: sqlite3.Connection, record: Record, entries: IndexEntries) -> None:
-        """Make these the index rows of the record's Key."""
+        """Make these the index rows of the record's Key, now."""
 
-    def remove(self, connection: sqlite3.Connection, key: Key) -> None:
-        """Leave no index row of the Key."""
+    def stage(
+        self,
+        connection: sqlite3.Connection,
+        pending: PendingRows,
+        record: Record,
+        entries: IndexEntries,
+        *,
+        is_first: bool = False,
+    ) -> None:
+        """The same, once what waits is written; `is_first` says that no version came before."""
+
+    def stage_removal(self, connection: sqlite3.Connection, pending: PendingRows, key: Key) -> None:
+        """Leave no index row of the Key, once what waits is written."""
 
     def search(self, connection: sqlite3.Connection, query: NarrowedQuery, *, page: Page) -> Hits:
         """As `RecordTransaction.search`."""
@@ -91,8 +107,14 @@ class IndexRows(Protocol):
 class ChangeLog(Protocol):
     """The chained log of changes inside the records' own database."""
 
-    def append(self, connection: sqlite3.Connection, disclosure: bytes, raw_query: bytes | None) -> int:
-        """Chain one row and return its number."""
+    def head(self, connection: sqlite3.Connection) -> Head:
+        """Where the log ends."""
+
+    def following(self, head: Head, disclosure: bytes) -> Head:
+        """Where it ends with one more row."""
+
+    def row(self, head: Head, following: Head, disclosure: bytes) -> tuple[str, int, bytes, bytes, bytes]:
+        """That row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,38 +133,80 @@ def content_of(row: tuple[Any, ...]) -> Content:
 
 
 class SqliteRecordTransaction:
-    """RecordTransaction over the writer's connection; it lives as long as one group commit."""
+    """RecordTransaction over the writer's connection; it lives as long as one group commit.
+
+    What works put waits in `PendingRows`, and is written when all have ended, or when something has to see it. After
+    each work `end` or `undo` is called, and `write_all` before the commit.
+    """
 
     def __init__(self, connection: sqlite3.Connection, parts: TransactionParts, *, now: int, has_room: bool) -> None:
         self._connection = connection
         self._parts = parts
-        self._now = now
         self._has_room = has_room
-        self._next_sequence = 0
+        self._pending = PendingRows(connection)
+        self._newest: dict[Key, Record | None] = {}
+        self._before: dict[Key, Record | None] = {}
+        self._waiting: set[str | Key] = set()
+        self._has_savepoint = False
         parts.index.begin(connection)
-        self.forget()
+        row = connection.execute(_HEAD).fetchone()
+        self._next_sequence = self._first_sequence = 1 if row is None else row[0] + 1
+        self._now = now if row is None else max(now, row[1])
+        self._head = self._first_head = parts.changes.head(connection)
 
-    def forget(self) -> None:
-        """Called after part of the transaction was undone: numbers handed out since are free again."""
-        row = self._connection.execute(_HEAD).fetchone()
-        if row is None:
-            self._next_sequence = 1
-        else:
-            self._next_sequence = row[0] + 1
-            self._now = max(self._now, row[1])
+    def end(self) -> None:
+        """The work that ran last is part of the transaction."""
+        if self._has_savepoint:
+            self._connection.execute("RELEASE work")
+            self._has_savepoint = False
+        self._pending.keep()
+        self._first_sequence, self._first_head = self._next_sequence, self._head
+        self._before = {}
+
+    def undo(self) -> None:
+        """The work that ran last has done nothing: numbers handed out in it are free again."""
+        if self._has_savepoint:
+            self._connection.execute("ROLLBACK TO work")
+            self._connection.execute("RELEASE work")
+            self._has_savepoint = False
+            self._newest.clear()
+        self._newest |= self._before
+        self._before = {}
+        self._pending.drop()
+        self._next_sequence, self._head = self._first_sequence, self._first_head
+
+    def write_all(self) -> None:
+        """Write what waits."""
+        self._pending.write_kept()
+        self._waiting.clear()
+
+    def _require_written(self) -> None:
+        """Let statements see all that was put, in a way that `undo` can take back."""
+        if not self._has_savepoint:
+            self.write_all()
+            self._connection.execute("SAVEPOINT work")
+            self._has_savepoint = True
+        self._pending.write_own()
+        self._waiting.clear()
 
     def current(self, key: Key) -> Record | None:
+        if key in self._newest:
+            return self._newest[key]
         row = self._connection.execute(_CURRENT, {"type": key.type, "id": key.id}).fetchone()
-        if row is None:
-            return None
-        version, sequence, changed_at, method, body, facts = row
-        return Record(key, version, sequence, changed_at, method, body, decode_facts(facts))
+        found = None
+        if row is not None:
+            version, sequence, changed_at, method, body, facts = row
+            found = Record(key, version, sequence, changed_at, method, body, decode_facts(facts))
+        self._newest[key] = found
+        return found
 
     def content(self, binary_id: str) -> Content | None:
+        self._require_seen(binary_id)
         row = self._connection.execute(_CURRENT_CONTENT, {"binary_id": binary_id}).fetchone()
         return None if row is None else content_of(row)
 
     def referrers(self, binary_id: str) -> Sequence[Record]:
+        self._require_seen(binary_id)
         rows = self._connection.execute(_REFERRERS, {"binary_id": binary_id})
         return [
             Record(Key(kind, identity), version, sequence, changed_at, method, None, decode_facts(facts))
@@ -150,20 +214,25 @@ class SqliteRecordTransaction:
         ]
 
     def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
+        if self._pending:
+            self._require_written()
         return self._parts.index.search(self._connection, query, page=page)
 
     def has_dependents(self, patient_id: str) -> bool:
+        if self._pending:
+            self._require_written()
         return self._parts.index.has_dependents(self._connection, patient_id)
 
     def put(self, draft: Draft) -> Record:
         if draft.body is not None and not self._has_room:
             raise Failure(Category.DISK_FULL, "The storage is full; nothing was changed.")
         key, sequence = draft.key, self._next_sequence
-        last = self._connection.execute(_NUMBER, {"type": key.type, "id": key.id}).fetchone()[0]
-        version = 1 if last is None else last + 1
+        last = self.current(key)
+        version = 1 if last is None else last.version + 1
         body = None if draft.body is None else draft.body.render(key.id, version, self._now)
         record = Record(key, version, sequence, self._now, draft.method, body, draft.facts)
-        self._connection.execute(
+        pending = self._pending
+        pending.add(
             _INSERT_VERSION,
             {
                 "sequence": sequence,
@@ -176,25 +245,48 @@ class SqliteRecordTransaction:
                 "body": body,
             },
         )
-        put_reaches(self._connection, draft.facts, type=key.type, sequence=sequence)
-        self._next_sequence = sequence + 1
+        found_by = reach_rows(draft.facts, type=key.type, sequence=sequence)
+        pending.extend(_INSERT_REACH, found_by)
+        self._waiting.update(reach for reach, _, _ in found_by)
         if draft.content is not None:
             self._put_content(record, draft.content)
         for binary_id in draft.facts.binaries:
-            self._connection.execute(_INSERT_REFERRER, {"binary_id": binary_id, "sequence": sequence})
-            self._connection.execute(_DELETE_UNCLAIMED, {"binary_id": binary_id})
-        if draft.entries is not None:
-            self._parts.index.put(self._connection, record, draft.entries)
-        elif version > 1:
-            self._parts.index.remove(self._connection, key)
+            pending.add(_INSERT_REFERRER, {"binary_id": binary_id, "sequence": sequence})
+            pending.add(_DELETE_UNCLAIMED, {"binary_id": binary_id})
+            self._waiting.add(binary_id)
+        self._index(record, draft.entries)
+        self._next_sequence = sequence + 1
+        self._before.setdefault(key, last)
+        self._newest[key] = record
         return record
 
     def audit(self, disclosure: bytes, raw_query: bytes | None = None) -> None:
-        self._parts.changes.append(self._connection, disclosure, raw_query)
+        changes, head = self._parts.changes, self._head
+        self._head = changes.following(head, disclosure)
+        row = changes.row(head, self._head, disclosure)
+        self._pending.add(_INSERT_AUDIT, row)
+        if raw_query is not None:
+            self._pending.add(_INSERT_QUERY, (*row[:2], raw_query))
+
+    def _index(self, record: Record, entries: IndexEntries | None) -> None:
+        key = record.key
+        if key in self._waiting:
+            self._require_written()
+        if entries is not None:
+            is_first = record.version == 1
+            self._parts.index.stage(self._connection, self._pending, record, entries, is_first=is_first)
+            self._waiting.add(key)
+        elif record.version > 1:
+            self._parts.index.stage_removal(self._connection, self._pending, key)
+            self._waiting.add(key)
+
+    def _require_seen(self, binary_id: str) -> None:
+        if binary_id in self._waiting:
+            self._require_written()
 
     def _put_content(self, record: Record, content: Content) -> None:
-        blob = content.blob
-        self._connection.execute(
+        blob, pending = content.blob, self._pending
+        pending.add(
             _INSERT_BLOB,
             {
                 "digest": blob.digest,
@@ -204,7 +296,7 @@ class SqliteRecordTransaction:
                 "stored_at": self._now,
             },
         )
-        self._connection.execute(
+        pending.add(
             _INSERT_CONTENT,
             {
                 "binary_id": record.key.id,
@@ -213,4 +305,5 @@ class SqliteRecordTransaction:
                 "digest": blob.digest,
             },
         )
-        self._connection.execute(_INSERT_UNCLAIMED, {"binary_id": record.key.id, "uploaded_at": self._now})
+        pending.add(_INSERT_UNCLAIMED, {"binary_id": record.key.id, "uploaded_at": self._now})
+        self._waiting.add(record.key.id)
