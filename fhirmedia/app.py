@@ -21,7 +21,7 @@ from fhirmedia.backends.chained_table import CHANGES, ChangeChain, SqliteChained
 from fhirmedia.backends.definitions_memory import DefinitionsInMemory
 from fhirmedia.backends.disclosures_sql import DisclosureLogSql
 from fhirmedia.backends.facts_queue_sql import PendingFacts
-from fhirmedia.backends.folder import Folder
+from fhirmedia.backends.folder import Folder, note_base_url, served_base_url
 from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.index_sql import SqlSearchIndex
 from fhirmedia.backends.objects_files import FileObjectStore
@@ -82,6 +82,44 @@ def base_url_of(settings: Settings, folder: Folder, *, port: int) -> str:
     if is_demo(folder.path):
         return f"http://127.0.0.1:{port}/fhir"
     raise Failure(Category.INVALID, "FHIRMEDIA_PUBLIC_URL must say which address clients use, as https://….")
+
+
+def known_base_url(settings: Settings, folder: Folder, *, port: int) -> str:
+    """The FHIR base a folder was served at, for whoever works beside the server; `base_url_of` if it never was served.
+
+    Raises Failure INVALID as that does, and CONFLICT where FHIRMEDIA_PUBLIC_URL names another address.
+    """
+    known = served_base_url(folder)
+    if known is None or settings.public_url is not None:
+        stated = base_url_of(settings, folder, port=port)
+        if known not in (None, stated):
+            raise _moved(folder, known, stated)
+        return stated
+    return known
+
+
+def settled_base_url(settings: Settings, folder: Folder, *, port: int, moved: Callable[[str], None]) -> str:
+    """The FHIR base a folder is about to be served at, which is kept in it.
+
+    A demo may move to another port: `moved` is told where it was. Raises as `known_base_url`.
+    """
+    known, stated = served_base_url(folder), base_url_of(settings, folder, port=port)
+    if known != stated:
+        if known is not None and settings.public_url is not None:
+            raise _moved(folder, known, stated)
+        note_base_url(folder, stated)
+        if known is not None:
+            moved(known)
+    return stated
+
+
+def _moved(folder: Folder, known: str | None, stated: str) -> Failure:
+    return Failure(
+        Category.CONFLICT,
+        f"The folder was served as {known}, FHIRMEDIA_PUBLIC_URL makes it {stated}. What is in it may name the old "
+        f"address. Set it back; or, with the server stopped, run `fhirmedia reindex --data {folder.path}` and then "
+        "`fhirmedia check --repair` to take the new one.",
+    )
 
 
 def trusted_issuers(settings: Settings, folder: Folder, registry: Registry, *, base_url: str) -> TrustedIssuers:

@@ -161,6 +161,19 @@ def open_folder(path: Path, *, timezone: str | None, allow_volatile: bool) -> Fo
     return folder
 
 
+def served_base_url(folder: Folder) -> str | None:
+    """The FHIR base the folder was last served at; None if it never was."""
+    with closing(open_reader(folder.records)) as connection:
+        found = connection.execute("SELECT value FROM installation WHERE name = 'base_url'").fetchone()
+    return None if found is None else str(found[0])
+
+
+def note_base_url(folder: Folder, base_url: str) -> None:
+    """Keep, durably, at which FHIR base the folder is served."""
+    with closing(open_writer(folder.records)) as connection:
+        connection.execute("INSERT OR REPLACE INTO installation (name, value) VALUES ('base_url', ?)", (base_url,))
+
+
 def folder_version(path: Path) -> int:
     """The version of a data folder: what VERSION or the database says, whichever is older.
 

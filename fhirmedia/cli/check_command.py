@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import json
 
-from fhirmedia.app import base_url_of, open_house
+from fhirmedia.app import known_base_url, open_house
 from fhirmedia.backends.folder import Folder
 from fhirmedia.cli.checking import Report, check_folder, repair_folder
 from fhirmedia.cli.opening import add_json, add_served_port, existing_folder
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check, repair if asked to, and print the report."""
     folder, settings = existing_folder(arguments.data)
-    base_url = base_url_of(settings, folder, port=arguments.port)
+    base_url = known_base_url(settings, folder, port=arguments.port)
     if arguments.repair:
         report = asyncio.run(_repair(folder, settings, base_url=base_url, reread=arguments.bytes))
     else:

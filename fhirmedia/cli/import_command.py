@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
 
-from fhirmedia.app import base_url_of, open_house
+from fhirmedia.app import known_base_url, open_house
 from fhirmedia.backends.folder import Folder
 from fhirmedia.cli.import_sources import items_of, manifest_of, sources_of
 from fhirmedia.cli.importer import import_caller
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=port,
         default=DEFAULT_PORT,
         metavar="N",
-        help="port a demo folder is served on (default: %(default)s)",
+        help="port of a demo folder that was never served (default: %(default)s)",
     )
 
 
@@ -144,7 +144,7 @@ def _items(sources: list[Path], files: dict[str, ImportFile], told: Telling) -> 
 async def _bring_in(
     folder: Folder, settings: Settings, items: Iterator[ImportItem], told: Telling, arguments: argparse.Namespace
 ) -> None:
-    house = open_house(folder, settings, base_url=base_url_of(settings, folder, port=arguments.port))
+    house = open_house(folder, settings, base_url=known_base_url(settings, folder, port=arguments.port))
     caller = import_caller(check_references=arguments.references == "on")
     try:
         await import_items(house.archive, caller, items, done=told.outcome)

@@ -28,7 +28,7 @@ def add_served_port(parser: argparse.ArgumentParser) -> None:
         type=port,
         default=DEFAULT_PORT,
         metavar="N",
-        help="port a demo folder is served on (default: %(default)s); others have FHIRMEDIA_PUBLIC_URL",
+        help="port of a demo folder that was never served (default: %(default)s); a served one knows its address",
     )
 
 

@@ -4,6 +4,7 @@ import argparse
 from zoneinfo import ZoneInfo
 
 from fhirmedia.app import base_url_of
+from fhirmedia.backends.folder import note_base_url, served_base_url
 from fhirmedia.backends.reindexing import last_sequence, reindex
 from fhirmedia.cli.opening import add_served_port, existing_folder
 from fhirmedia.cli.options import add_data
@@ -37,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Rebuild the index with the folder held alone."""
     folder, settings = existing_folder(arguments.data, any_zone=True)
     registry = load_registry()
-    base_url = base_url_of(settings, folder, port=arguments.port)
+    known = None if settings.public_url is not None else served_base_url(folder)
+    base_url = known or base_url_of(settings, folder, port=arguments.port)
     extractor = Extractor(registry, base_url=base_url, zone=ZoneInfo(settings.timezone))
 
     def entries_of(record: Record) -> IndexEntries | None:
@@ -47,5 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     with folder.hold(alone=True), Progress("indexing", last_sequence(folder.records)) as progress:
         number = reindex(folder.records, entries_of, timezone=settings.timezone, on_progress=progress.advance)
+        if known is None:
+            note_base_url(folder, base_url)
     print(f"{number:,} resources are in the index; dates without a time are read in {settings.timezone}")
     return 0

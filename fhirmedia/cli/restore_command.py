@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from fhirmedia.app import base_url_of
+from fhirmedia.app import known_base_url
 from fhirmedia.backends.backup_manifest import sha256_of_manifest
 from fhirmedia.backends.folder import Folder
 from fhirmedia.backends.migrations import SCHEMA_VERSION
@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     settings = load_settings()
     folder = Folder(arguments.data)
-    base_url = base_url_of(settings, Folder(arguments.source), port=arguments.port)
     manifest = restore(arguments.source, folder.path, stage=Progress)
+    base_url = known_base_url(settings, folder, port=arguments.port)
     print(
         f"restored {manifest.last_change:,} changes and {manifest.objects:,} contents, backed up at {manifest.made_at}"
     )

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 
 from fhirmedia.access.caller import Caller
-from fhirmedia.app import base_url_of, open_house
+from fhirmedia.app import known_base_url, open_house
 from fhirmedia.cli.opening import add_served_port, existing_folder
 from fhirmedia.cli.options import add_data
 from fhirmedia.core.errors import Category, Failure
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     where, parameters = _asked(arguments.search)
 
     async def told() -> Explained:
-        house = open_house(folder, settings, base_url=base_url_of(settings, folder, port=arguments.port))
+        house = open_house(folder, settings, base_url=known_base_url(settings, folder, port=arguments.port))
         # unscoped: whoever can read the folder can read everything in it
         asker = Asker(Caller.system("fhirmedia search explain"), RequestNote(f"search-{new_id()}"))
         try:

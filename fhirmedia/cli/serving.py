@@ -13,7 +13,7 @@ from types import FrameType
 
 import uvicorn
 
-from fhirmedia.app import base_url_of, build_app, trusted_issuers
+from fhirmedia.app import build_app, settled_base_url, trusted_issuers
 from fhirmedia.backends.folder import Folder, file_system_of, make_folder, open_folder
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.settings import LOOPBACK, PREFIX, Settings, load_settings
@@ -47,13 +47,18 @@ def serve(
     if host not in LOOPBACK and is_demo(folder.path):
         raise Failure(Category.INVALID, "A demo folder is served on a loopback address only.")
     with _listen(host, port) as listener:
-        base_url = base_url_of(settings, folder, port=listener.getsockname()[1])
+        base_url = settled_base_url(settings, folder, port=listener.getsockname()[1], moved=_say_moved)
         if workers > 1:  # refuse here rather than in every child
             trusted_issuers(settings, folder, load_registry(), base_url=base_url)
         share_metrics(folder.run / "metrics")
         if workers == 1:
             return _run_worker(folder, settings, base_url, listener, lambda: announce(base_url))
         return _run_workers(folder, settings, base_url, listener, workers=workers, announce=announce)
+
+
+def _say_moved(known: str) -> None:
+    text = f"fhirmedia: this demo was served as {known} before; what names that address in full leads nowhere now."
+    print(text, file=sys.stderr)
 
 
 class Worker(uvicorn.Server):
