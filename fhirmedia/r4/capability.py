@@ -66,6 +66,7 @@ def _references(served: ServedType) -> Iterator[SearchParameter]:
 
 def _security(oauth: Mapping[str, str]) -> dict[str, Any]:
     security: dict[str, Any] = {
+        "cors": True,
         "service": [{"coding": [{"system": _SECURITY_SERVICE, "code": "OAuth"}]}],
         "description": "Every request but this one carries a bearer token with SMART on FHIR scopes.",
     }

@@ -15,7 +15,7 @@ LINES = frozenset({
     "DELETE on hidden", "reference text",
     "_lastUpdated", "history", "formerly visible", "deleted or never", "HEAD", "ETag", "If-None-Match",
     "If-Modified-Since", "Range", "known bytes", "outcome text", "AuditEvent", "403 or 404", "compartment", "cursor",
-    "labels", "rendition",
+    "labels", "rendition", "operations",
 })  # fmt: skip
 """The ways to betray a hidden record that the interactions of today offer."""
 
@@ -172,8 +172,12 @@ def _reads(key: str) -> Iterator[Ask]:
     yield ask("If-None-Match, ETag", "HEAD", f"/{key}", headers={"If-None-Match": 'W/"1", W/"2"'})
     yield ask("If-Modified-Since", "GET", f"/{key}", headers={"If-Modified-Since": "Fri, 01 Jan 2038 00:00:00 GMT"})
     yield ask("403 or 404", "GET", f"/{key}?_format=json&_pretty=true")
+    xml = {"Accept": "application/fhir+xml", "Origin": "https://viewer.example.org"}
+    yield ask("403 or 404, outcome text", "GET", f"/{key}", headers=xml)
     yield ask("403 or 404, rendition", "GET", f"/{key}/$rendition?width=256")
     yield ask("If-None-Match, rendition", "GET", f"/{key}/$rendition?width=1024", headers={"If-None-Match": "*"})
+    yield ask("403 or 404, operations", "GET", f"/{key}/$meta")
+    yield ask("403 or 404, operations", "GET", f"/{key}/$validate")
     for version in (1, 2, 9):
         yield ask("formerly visible, deleted or never", "GET", f"/{key}/_history/{version}")
     yield ask("history, formerly visible, deleted or never, total", "GET", f"/{key}/_history")
@@ -292,6 +296,11 @@ def _writes(key: str) -> Iterator[Ask]:
     change = [{"op": "test", "path": "/id", "value": "x"}]
     headers = {"Content-Type": "application/json-patch+json"}
     yield ask("PATCH on hidden, deleted or never", "PATCH", f"/{key}", json=change, headers=headers)
+    yield ask("operations", "POST", f"/{key}/$validate?mode=update", json=body)
+    seen = {"name": "meta", "valueMeta": {"tag": [{"code": "seen"}]}}
+    for operation in ("$meta-add", "$meta-delete"):
+        envelope = {"resourceType": "Parameters", "parameter": [seen]}
+        yield ask("operations, deleted or never", "POST", f"/{key}/{operation}", json=envelope)
     if key != "Media/turned":
         yield ask("DELETE on hidden, deleted or never", "DELETE", f"/{key}", headers={"If-Match": 'W/"1"'})
         yield ask("DELETE on hidden, deleted or never", "DELETE", f"/{key}")
