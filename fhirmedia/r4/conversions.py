@@ -35,6 +35,10 @@ Converter = Callable[[Any], Iterator[SearchValue]]
 CURRENCY_SYSTEM = "urn:iso:std:iso:4217"
 
 
+_coded = lru_cache(maxsize=8192)(token_value)
+"""Of codes, which repeat; identifiers are seldom met twice."""
+
+
 class Conversions:
     """The table for one deployment: `base_url` tells our references, `zone` reads dates without offset."""
 
@@ -127,10 +131,10 @@ def _code(binding: str | None) -> Converter:
     systems = list_systems(binding) if binding is not None else ()
 
     def only(node: Any) -> Iterator[SearchValue]:
-        yield token_value(systems[0] if systems else None, node)
+        yield _coded(systems[0] if systems else None, node)
 
     def several(node: Any) -> Iterator[SearchValue]:
-        yield token_value(next((system for system in systems if has(system, node)), None), node)
+        yield _coded(next((system for system in systems if has(system, node)), None), node)
 
     if binding is None or len(systems) < 2:
         return only
@@ -148,13 +152,13 @@ def _text_token(node: Any) -> Iterator[SearchValue]:
 
 
 def _boolean(node: Any) -> Iterator[SearchValue]:
-    yield token_value(None, "true" if node else "false")
+    yield _coded(None, "true" if node else "false")
 
 
 def _coding(node: Any) -> Iterator[SearchValue]:
     system, code = node.get("system"), node.get("code")
     if code is not None or system is not None:
-        yield token_value(system, code)
+        yield _coded(system, code)
 
 
 def _concept(node: Any) -> Iterator[SearchValue]:
