@@ -1,0 +1,187 @@
+"""One table of searches for every engine: the query, what it finds, and why; expected ids are worked out by hand.
+
+Each row runs against the reference evaluator and the database, with pages of one, two and fifty: the walks must agree,
+and so must the total. Rows of the timeline corpus stand in `tests/fhir/timeline_rows.py`, where they run over HTTP too.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fhirmedia.access.grant import ACTIONS, Grant, Rule
+from fhirmedia.backends.index_memory import MemoryIndex
+from fhirmedia.backends.index_rows import IndexWriter
+from fhirmedia.backends.index_sql import SqlSearchIndex
+from fhirmedia.backends.migrations import make_schema
+from fhirmedia.backends.sqlite import open_writer
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Facts, Key, Record
+from fhirmedia.ports.index import Page, SearchIndex
+from fhirmedia.r4.codec import dump
+from fhirmedia.r4.extract import Extractor
+from fhirmedia.r4.json_in import parse_json
+from fhirmedia.r4.query import EVERYTHING
+from fhirmedia.r4.query_parser import ParsedSearch, SearchContext, parse_search
+from fhirmedia.r4.query_string import decode_query
+from fhirmedia.r4.registry import load_registry
+from fhirmedia.r4.values import IndexEntries
+from tests.access.records import places
+from tests.fhir.timeline_rows import ROWS as TIMELINE_ROWS
+from tests.fhir.timelines import START_MS, media, others, people
+
+HERE = Path(__file__).parent / "search"
+BASE = "https://fhir.example.org/fhir"
+ZONE = ZoneInfo("Europe/Stockholm")
+HOUR_MS = 3_600_000
+REGISTRY = load_registry()
+CONTEXT = SearchContext(REGISTRY, BASE, ZONE, START_MS + 2 * HOUR_MS)
+EVERYBODY = Grant((Rule(frozenset(ACTIONS), frozenset(REGISTRY.types), EVERYTHING),))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A search below the base and the ids it finds."""
+
+    corpus: str
+    query: str
+    ids: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"{self.corpus}: {self.query}"
+
+
+def rows() -> Iterator[Row]:
+    for each in json.loads((HERE / "table" / "values.json").read_text("utf-8")):
+        yield Row("values", each["query"], frozenset(each["ids"]))
+    for kind, queries in TIMELINE_ROWS.items():
+        for query, ids in queries.items():
+            if "department" not in query:  # tags the server adds at a write
+                yield Row("timeline", f"{kind}?{query.replace('BASE', BASE)}", frozenset(ids.split()))
+
+
+def corpus(name: str) -> Iterator[tuple[dict[str, Any], int]]:
+    """Resources with the time they were last updated."""
+    if name == "timeline":
+        newest = {(each["resourceType"], each["id"]): each for each in (*places(), *people(), *media())}
+        yield from ((each, START_MS) for each in newest.values())
+        yield from ((each, START_MS + HOUR_MS) for each in others())
+        return
+    for line in (HERE / "corpora" / f"{name}.ndjson").read_text("utf-8").splitlines():
+        yield json.loads(line), START_MS
+
+
+@cache
+def entries_of(name: str) -> list[IndexEntries]:
+    """Through the server's own extraction."""
+    extractor = Extractor(REGISTRY, base_url=BASE, zone=ZONE)
+    found = []
+    for resource, updated in corpus(name):
+        key = Key(resource["resourceType"], resource["id"])
+        found.append(extractor.entries(parse_json(dump(resource)), key=key, last_updated_ms=updated))
+    return found
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["evaluator", "sqlite"])
+def engines(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, runner: asyncio.Runner
+) -> Iterator[Callable[[str], SearchIndex]]:
+    made: dict[str, SearchIndex] = {}
+
+    def memory(name: str) -> SearchIndex:
+        index = MemoryIndex()
+        for entries in entries_of(name):
+            index.put(entries, Facts(patients=entries.patients))
+        return index
+
+    def sqlite(name: str) -> SearchIndex:
+        path = tmp_path_factory.mktemp(name) / "records.db"
+        connection, writer = open_writer(path), IndexWriter()
+        make_schema(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        writer.begin(connection)
+        for sequence, entries in enumerate(entries_of(name), start=1):
+            updated = entries.values["_lastUpdated"][0].lo
+            record = Record(entries.key, 1, sequence, updated, "update", b"{}", Facts(patients=entries.patients))
+            writer.put(connection, record, entries)
+        flush = getattr(writer, "flush", None)
+        if flush is not None:
+            flush(connection)
+        connection.execute("COMMIT")
+        connection.close()
+        return SqlSearchIndex(path, readers=1)
+
+    make = {"evaluator": memory, "sqlite": sqlite}[request.param]
+    yield lambda name: made.setdefault(name, made[name] if name in made else make(name))
+    for index in made.values():
+        if isinstance(index, SqlSearchIndex):
+            runner.run(index.close())
+
+
+def parsed(query: str) -> ParsedSearch:
+    path, _, text = query.partition("?")
+    match path.split("/"):
+        case [kind]:
+            type, compartment = kind or None, None
+        case [compartment_type, identity, kind]:
+            type, compartment = None if kind == "*" else kind, (compartment_type, identity)
+        case _:
+            raise AssertionError(path)
+    asked = decode_query(text.replace(" ", "%20").replace("+", "%2B"))
+    return parse_search(asked, context=CONTEXT, type=type, compartment=compartment, lenient=False)
+
+
+async def walked(index: SearchIndex, search: ParsedSearch, *, count: int) -> list[str]:
+    narrowed = EVERYBODY.narrow(search.query, types=search.types)
+    found: list[str] = []
+    page = Page(count, search.sort)
+    while True:
+        hits = await index.search(narrowed, page=page)
+        found += [key.id for key in hits.keys]
+        if hits.next is None:
+            return found
+        page = Page(count, search.sort, hits.next)
+
+
+@pytest.mark.parametrize("row", list(rows()), ids=str)
+def test_a_search_finds(engines: Callable[[str], SearchIndex], runner: asyncio.Runner, row: Row) -> None:
+    index, search = engines(row.corpus), parsed(row.query)
+    walks = [runner.run(walked(index, search, count=count)) for count in (1, 2, 50)]
+    assert walks[0] == walks[1] == walks[2]
+    assert len(set(walks[0])) == len(walks[0])
+    assert set(walks[0]) == row.ids
+    total = runner.run(
+        index.search(EVERYBODY.narrow(search.query, types=search.types), page=Page(0, total="accurate"))
+    ).total
+    assert total == len(row.ids)
+
+
+def test_the_table_is_large_and_tells_hits_from_misses() -> None:
+    table = list(rows())
+    assert len(table) >= 300
+    assert 0.1 <= sum(not row.ids for row in table) / len(table) <= 0.4
+    for row in json.loads((HERE / "table" / "values.json").read_text("utf-8")):
+        assert row["why"], row["id"]
+
+
+REFUSED = json.loads((HERE / "table" / "refused.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=lambda row: row["query"])
+def test_a_search_is_refused_by_name(row: dict[str, str]) -> None:
+    with pytest.raises(Failure) as caught:
+        parsed(row["query"])
+    assert caught.value.category in (Category.INVALID, Category.TOO_COSTLY)
+    assert row["names"] in caught.value.issues[0].text
