@@ -150,6 +150,7 @@ def _insert(finder: Finder, operation: _Operation) -> None:
 
 
 def _delete(finder: Finder, operation: _Operation) -> None:
+    """One element goes; where there is none the client's picture of the resource is wrong, and the patch refused."""
     place = _single(finder, operation)
     if place.element is None:
         raise operation.refused("would delete the whole resource")

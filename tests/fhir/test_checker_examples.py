@@ -10,12 +10,15 @@ from tests.fhir.official import definitions, examples
 EMPTY = "its narrative has neither text nor a picture (txt-2)"
 TARGET = "it refers to a type that its element does not permit"
 INCOMPLETE = "a mandatory element is missing"
+SPACED = "some of its codes hold white space that is not a single blank"
 BASELESS = "it is neither abstract nor has a base (sdf-4)"
 
 UNSOUND = {
     "ActivityDefinition-blood-tubes-supply.json": EMPTY,
     "ActivityDefinition-heart-valve-replacement.json": EMPTY,
     "Basic-referral.json": "its modifier extensions are known to nobody",
+    "Bundle-v2-valuesets.json": SPACED,
+    "CodeSystem-v2-0550.json": SPACED,
     "DeviceMetric-example.json": TARGET,
     "DeviceUseStatement-example.json": TARGET,
     "EventDefinition-example.json": EMPTY,
