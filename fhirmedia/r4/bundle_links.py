@@ -36,8 +36,11 @@ class BundleLinks:
         return rename
 
     def _rename(self, text: str, root: str | None, search_for: Callable[[str], Key] | None) -> str | None:
+        key = self.by_url.get(text)
+        if key is not None:
+            return str(key)
         head, mark, version = text.partition(_HISTORY)
-        key = self.by_url.get(text) or self.by_url.get(head)
+        key = self.by_url.get(head) if mark else None
         if key is None and root is not None and _RELATIVE(head):
             key = self.by_url.get(f"{root}/{head}")
         if key is None and search_for is not None:
