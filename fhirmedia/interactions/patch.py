@@ -62,7 +62,7 @@ async def _attempt(
         if resource is None:
             return record
         await lift(archive, session, resource)
-        return await session.write(Proposal(key, "update", resource, expected=record.version))
+        return await session.write(Proposal(key, "update", resource, expected=record.version, unless_same=True))
 
 
 def patched(archive: Archive, record: Record, changing: Patch) -> JsonObject | None:

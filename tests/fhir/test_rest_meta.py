@@ -119,3 +119,21 @@ def test_types_without_the_operations(served: Served) -> None:
     for key in ("Binary/x", "AuditEvent/x", "StructureDefinition/owning-unit"):
         refusal(served.http.get(f"{served.base}/{key}/$meta", headers=served.headers()), 405)
         refusal(post(served, f"{key}/$meta-add", with_meta(tag=[SEEN])), 405)
+
+
+def test_a_tag_the_server_keeps_is_no_reason_for_a_version(served: Served) -> None:
+    key = a_media(served)
+    stored = meta_of(served.http.get(f"{served.base}/{key}/$meta", headers=served.headers()))
+    assert stored["tag"]
+    kept = meta_of(post(served, f"{key}/$meta-delete", with_meta(tag=stored["tag"])))
+    assert kept == stored
+
+
+def test_answers_in_xml(served: Served) -> None:
+    key = a_media(served)
+    headers = served.headers() | {"Accept": "application/fhir+xml"}
+    for path in (f"{key}/$meta", f"{key}/$validate"):
+        answer = served.http.get(f"{served.base}/{path}", headers=headers)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("application/fhir+xml")
+    assert "<valueMeta>" in served.http.get(f"{served.base}/{key}/$meta", headers=headers).text
