@@ -230,7 +230,8 @@ def test_an_id_that_is_taken_is_not_taken_again_by_a_condition(living: House) ->
     with refused(Category.UNPROCESSABLE):
         living.transaction(derm(), entry("PUT", "Media?identifier=n", chosen | {"id": "never"}))
     revived = living.transaction(derm(), entry("PUT", "Media?identifier=n", chosen))
-    assert (revived[0].change, revived[0].record.version) == ("created", 3)  # type: ignore[union-attr]
+    assert revived[0].record is not None
+    assert (revived[0].change, revived[0].record.version) == ("created", 3)
     living.put(importer(), a("Media", "other"))
     with refused(Category.CONFLICT) as said:
         living.transaction(derm(), entry("PUT", "Media?identifier=m", numbered("Media", "m") | {"id": "other"}))

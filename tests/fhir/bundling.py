@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from tests.access.records import a
+from tests.access.records import a, identifier
 from tests.servers import Served
 
 Body = dict[str, Any]
@@ -31,6 +31,16 @@ def batch(*entries: Body) -> Body:
 def new(kind: str, **other: Any) -> Body:
     """A resource without an id."""
     return {name: value for name, value in a(kind, "-", **other).items() if name != "id"}
+
+
+def about(patient: str) -> Body:
+    """The subject of something, by whatever reference."""
+    return {"subject": {"reference": patient}}
+
+
+def patient(number: str) -> Body:
+    """A Patient with this identifier."""
+    return {"resourceType": "Patient", "identifier": identifier(number)}
 
 
 def post(served: Served, bundle: Body, headers: dict[str, str] | None = None, **more: str) -> httpx.Response:
