@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.access.records import places, put
-from tests.fhir.standard import http_bundles, http_general, http_lists, http_resources, references
+from tests.fhir.standard import binary, http_bundles, http_general, http_lists, http_resources, references
 from tests.fhir.standard.rows import Desk, Row
 from tests.servers import serving
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = {"http", "bundle", "search", "references", "binary"}
-PARTS = (http_general, http_resources, http_lists, http_bundles, references)
+PARTS = (http_general, http_resources, http_lists, http_bundles, references, binary)
 ROWS: list[Row] = [row for part in PARTS for table in part.TABLES for row in table.rows]
 
 
