@@ -26,8 +26,11 @@ _OF_TYPE = (
 _OF_REACH = (
     "SELECT sequence FROM version_reach WHERE reach = ? AND type = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?"
 )
-_VERSION = "SELECT type, id, version, changed_at, method, facts FROM record_version WHERE sequence = ?"
-_NEWEST = "SELECT sequence, facts FROM record_version WHERE type = ? AND id = ? ORDER BY version DESC LIMIT 1"
+_VERSION = (
+    "SELECT v.type, v.id, v.version, v.changed_at, v.method, v.facts, (SELECT n.sequence FROM record_version n"
+    " WHERE n.type = v.type AND n.id = v.id ORDER BY n.version DESC LIMIT 1) FROM record_version v WHERE v.sequence = ?"
+)
+_FACTS = "SELECT facts FROM record_version WHERE sequence = ?"
 _NEXT = "SELECT changed_at FROM record_version WHERE type = ? AND id = ? AND version > ? ORDER BY version LIMIT 1"
 _BODY = "SELECT body FROM record_version WHERE sequence = ?"
 _LAST = "SELECT coalesce(max(sequence), 0) FROM record_version"
@@ -84,12 +87,11 @@ class _Walk:
         found: list[Record] = []
         below: int | None = None
         total = visits = 0
-        limit = page.visits
         for sequence in self._descend(before):
             if sequence < floor:
                 break
             visits += 1
-            if visits > limit:
+            if visits > page.visits or total > page.count + page.ahead:
                 return Changes(self._with_bodies(found), sequence + 1 if below is None else below, None)
             record = self._judged(sequence)
             if record is None:
@@ -98,7 +100,7 @@ class _Walk:
             if len(found) < page.count:
                 found.append(record)
             elif below is None:
-                below, limit = sequence + 1, min(limit, visits + page.ahead)
+                below = sequence + 1
         return Changes(self._with_bodies(found), below, total)
 
     def _descend(self, before: int) -> Iterator[int]:
@@ -115,16 +117,15 @@ class _Walk:
         row = self._execute(_VERSION, (sequence,)).fetchone()
         if row is None:  # damage, which a check names
             return None
-        kind, identity, version, changed_at, method, facts = row
+        kind, identity, version, changed_at, method, facts, newest = row
         key, admits = Key(kind, identity), self._page.admits
         if self._page.at is not None and not self._was_current(key, version, changed_at, method, at=self._page.at):
             return None
         own = _facts(facts)
         if own is None or not admits(key, own):
             return None
-        newest, newest_facts = self._execute(_NEWEST, key).fetchone()
         if newest != sequence:
-            present = _facts(newest_facts)
+            present = _facts(self._execute(_FACTS, (newest,)).fetchone()[0])
             if present is None or not admits(key, present):
                 return None
         return Record(key, version, sequence, changed_at, method, None, own)

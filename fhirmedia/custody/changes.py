@@ -13,8 +13,8 @@ from fhirmedia.r4.query import All, Any, FactIn, Query
 VISITS = 5_000
 """Versions looked at for one page; a page that has not found enough by then ends early, and the next goes on."""
 
-AHEAD = 250
-"""Versions of types looked at past a page to know the total; one resource's are always counted, up to VISITS."""
+AHEAD = 50
+"""Visible versions of types counted past a page to know the total; one resource's are always counted, up to VISITS."""
 
 
 @dataclass(frozen=True, slots=True)
