@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 from fhirmedia.core.records import Facts
@@ -23,6 +24,7 @@ def encode_facts(facts: Facts) -> bytes:
     return _encode(stated).encode()
 
 
+@lru_cache(maxsize=4096)
 def decode_facts(content: bytes) -> Facts:
-    """The inverse of `encode_facts`."""
+    """The inverse of `encode_facts`; records of one patient and unit often share theirs."""
     return _decode(content)

@@ -12,15 +12,16 @@ from fhirmedia.r4.codec import dump, indent
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.outcome import all_ok
 from fhirmedia.r4.xml_out import to_xml
+from fhirmedia.web.exchange import Answer
 from fhirmedia.web.headers import accepted, not_modified, preference
 from fhirmedia.web.negotiation import FHIR_JSON, FHIR_XML, answer_format, is_pretty
 
 COMPRESS_FROM_BYTES = 1400
 """Below one packet compression saves nothing."""
 
-_JSON = f"{FHIR_JSON}; charset=utf-8"
-_XML = f"{FHIR_XML}; charset=utf-8"
-_VARY = "Accept, Accept-Encoding, Authorization, Origin"
+_JSON = f"{FHIR_JSON}; charset=utf-8".encode()
+_XML = f"{FHIR_XML}; charset=utf-8".encode()
+_VARY = (b"vary", b"Accept, Accept-Encoding, Authorization, Origin")
 
 
 def fhir_response(
@@ -33,12 +34,12 @@ def fhir_response(
         body = to_xml(parse_json(body), pretty=is_pretty(request.scope))
     elif is_pretty(request.scope):
         body = indent(body)
-    stated = {"Content-Type": content_type, "Vary": _VARY}
-    stated |= headers or {}
+    stated = [(b"content-type", content_type), _VARY]
+    stated += [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
     if len(body) >= COMPRESS_FROM_BYTES and "gzip" in accepted(request.headers.get("accept-encoding", "")):
         body = gzip.compress(body, compresslevel=1)
-        stated["Content-Encoding"] = "gzip"
-    return Response(body, status, stated)
+        stated.append((b"content-encoding", b"gzip"))
+    return Answer(body, status, stated)
 
 
 def record_response(request: Request, record: Record) -> Response:
