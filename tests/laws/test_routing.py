@@ -44,7 +44,7 @@ def by_expression(routes: Sequence[TemplatedRoute], scope: Scope) -> Reached:
     if path.count("/") > BASE.count("/") and path.endswith("/"):
         path = path[:-1]  # one slash at the end is taken off below the base
     for route in routes:
-        match, child = route.matches(scope | {"path": path})
+        match, child = route.matches({**scope, "path": path})
         if match is Match.FULL:
             return route.path, child["path_params"]
     return None
