@@ -94,7 +94,7 @@ def _selects(condition: Condition, entries: IndexEntries) -> bool:
     Whether the Caller may read it is asked then, too.
     """
     try:
-        return entries.key.type == condition.type and matches(condition.query, entries, Facts())
+        return matches(condition.query, entries, Facts())
     except Failure as failure:
         if failure.category is Category.NOT_IMPLEMENTED:
             return False
