@@ -21,13 +21,15 @@ _VALUES = ("valueDate", "valueDateTime", "valueInstant", "valueCode", "valueStri
 async def everything_response(archive: Archive, request: Request, asker: Asker) -> Response:
     """200 with the Bundle; parameters stand in the address, or in a Parameters resource that is posted."""
     require_answer_format(request)
-    parameters = query_of(request)
-    if request.method == "POST" and "content-type" in request.headers:
+    key, parameters = key_of(request), query_of(request)
+    archive.registry.require_operation(key.type, "everything")
+    archive.custodian.grant(asker.caller).require("read", key.type)
+    if request.method == "POST" and "content-type" in request.headers and request.headers.get("content-length") != "0":
         posted = _pairs(await resource_body(request, limit=FORM_MAX_BYTES))
         raw = b"&".join(part for part in (asker.note.raw_query, encode_query(tuple(posted)).encode()) if part)
         asker = replace(asker, note=replace(asker.note, raw_query=raw))
         parameters += posted
-    parts = await everything(archive, asker, key_of(request), parameters)
+    parts = await everything(archive, asker, key, parameters)
     if answer_format(request.scope) == "xml" or is_pretty(request.scope):
         return fhir_response(request, b"".join([part async for part in parts]))
     headers = {"Content-Type": f"{FHIR_JSON}; charset=utf-8", "Vary": "Accept, Authorization, Origin"}
