@@ -39,3 +39,16 @@ def test_what_is_expected(expected: Expected, old: Record | None, holds: bool) -
     with pytest.raises(Failure) as caught:
         expect(proposal, old)
     assert caught.value.category is Category.PRECONDITION
+
+
+@pytest.mark.parametrize(
+    ("old", "holds"), [(version(2), True), (version(1), False), (version(3), False), (None, False)]
+)
+def test_a_patch_is_of_the_version_it_was_applied_to(old: Record | None, holds: bool) -> None:
+    proposal = Proposal(Key("Basic", "a"), "update", {}, expected=2, patched=True)
+    if holds:
+        expect(proposal, old)
+        return
+    with pytest.raises(Failure) as caught:
+        expect(proposal, old)
+    assert caught.value.category is Category.CONFLICT
