@@ -44,8 +44,8 @@ class ChangePage:
 
     With `at`, versions that were the newest of their resource at some moment of a period; a deletion belongs to the
     moment it was made at, since nothing is there afterwards. `count` versions at most are returned. At most `visits`
-    are looked at, and for the total no more than `ahead` admitted ones past the page. `admits` is asked about a version's own
-    facts and about those of the newest version of the resource, and both must be admitted.
+    are looked at, and for the total no more than `ahead` admitted ones past the page. `admits` is asked about a
+    version's own facts and about those of the newest version of the resource, and both must be admitted.
     """
 
     streams: Sequence[Stream]
