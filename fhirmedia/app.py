@@ -22,6 +22,7 @@ from fhirmedia.backends.definitions_memory import DefinitionsInMemory
 from fhirmedia.backends.disclosures_sql import DisclosureLogSql
 from fhirmedia.backends.facts_queue_sql import PendingFacts
 from fhirmedia.backends.folder import Folder, note_base_url, served_base_url
+from fhirmedia.backends.index_facets import SqlIndexCounts
 from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.index_sql import SqlSearchIndex
 from fhirmedia.backends.objects_files import FileObjectStore
@@ -164,6 +165,7 @@ def open_house(
         on_broken=_end_process,
     )
     index = SqlSearchIndex(folder.records, budget_s=settings.search_seconds)
+    counts = SqlIndexCounts(index, zone=zone)
     pending = PendingFacts(folder.records)
     witness = witness_of(folder, clock)
     disclosures = DisclosureLogSql(folder.audit, witness=witness, on_broken=_end_process)
@@ -178,7 +180,7 @@ def open_house(
     )
     described = DefinitionsInMemory(partial(definitions, registry), extractor)
     views: dict[str, RecordView] = {AUDIT_EVENT: events, **dict.fromkeys(definition_types(registry), described)}
-    stores = Stores(records, objects, index, disclosures, views=views, mismatched=mismatched, pending=pending)
+    stores = Stores(records, objects, index, counts, disclosures, views=views, mismatched=mismatched, pending=pending)
     dependents = Dependents(registry, extractor, base_url=base_url, clock=clock)
     custodian = Custodian(
         stores,

@@ -104,9 +104,7 @@ def _rows(scope: Scope, served: ServedType, *, caller: Caller, unsettled: Unsett
     return parts[0] if len(parts) == 1 else All(parts)
 
 
-def _reach(
-    level: Level, served: ServedType, *, caller: Caller, unsettled: Unsettled
-) -> tuple[Query, ...] | None:
+def _reach(level: Level, served: ServedType, *, caller: Caller, unsettled: Unsettled) -> tuple[Query, ...] | None:
     if served.definition:
         return ()
     if level == "patient":

@@ -17,8 +17,9 @@ def security_to_store(old: JsonArray | None, new: JsonArray | None, *, caller: C
     """The `meta.security` of the next version, from that of the current one and that of the body as sent.
 
     `old` is None where there is no current version, and empty where it has no labels. A body that says nothing of
-    labels (`new` is None) keeps the old ones; an empty list takes them away. Raises Failure FORBIDDEN where the new labels lack one of the old, or their confidentiality (none counts
-    as N; of several the strictest) is below the old, unless the Caller is a label-manager.
+    labels (`new` is None) keeps the old ones; an empty list takes them away. Raises Failure FORBIDDEN where the new
+    labels lack one of the old, or their confidentiality (none counts as N; of several the strictest) is below the old,
+    unless the Caller is a label-manager.
     """
     if new is None:
         return old

@@ -20,7 +20,7 @@ from fhirmedia.custody.intake import Intake
 from fhirmedia.custody.session import RequestNote, Session
 from fhirmedia.ports.changes import Reach
 from fhirmedia.ports.disclosures import DisclosureLog
-from fhirmedia.ports.index import SearchIndex
+from fhirmedia.ports.index import IndexCounts, SearchIndex
 from fhirmedia.ports.objects import ObjectStore
 from fhirmedia.ports.records import RecordStore
 from fhirmedia.ports.views import RecordView
@@ -38,6 +38,7 @@ class Stores:
     records: RecordStore
     objects: ObjectStore
     index: SearchIndex
+    counts: IndexCounts
     disclosures: DisclosureLog
     views: Mapping[str, RecordView]
     mismatched: Callable[[int], None] = lambda _number: None

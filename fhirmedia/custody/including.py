@@ -6,7 +6,7 @@ from fhirmedia.access.grant import Grant
 from fhirmedia.core.records import Key, Record
 from fhirmedia.ports.index import Page, Pointer, SearchIndex
 from fhirmedia.ports.records import RecordStore
-from fhirmedia.r4.query import All, Any, Match, OfType, ReferenceTest
+from fhirmedia.r4.query import Any, Match, ReferenceTest
 from fhirmedia.r4.query_includes import Include
 
 MOST_INCLUDED = 1000
@@ -38,8 +38,6 @@ class Including:
             if len(found) > MOST_INCLUDED:
                 return None
             fresh, asked = reached, [include for include in includes if include.iterate]
-            if not fresh or not asked:
-                break
         return found
 
     async def _follow(self, include: Include, records: Iterable[Record]) -> Sequence[Record]:
@@ -68,11 +66,9 @@ class Including:
 
     async def _back(self, include: Include, keys: Sequence[Key]) -> Sequence[Record]:
         kinds = self._grant.listable((include.source,))
-        if not kinds:
-            return ()
         tests = tuple(map(ReferenceTest, keys))
         pointing = Any(tuple(Match(parameter, tests) for parameter in include.parameters))
-        narrowed = self._grant.narrow(All((OfType(kinds), pointing)), types=kinds)
+        narrowed = self._grant.narrow(pointing, types=kinds)
         hits = await self._index.search(narrowed, page=Page(MOST_INCLUDED + 1))
         records = await self._records.read(hits.keys)
         return [

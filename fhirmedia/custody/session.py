@@ -2,12 +2,13 @@
 
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import Action, Grant, NarrowedQuery
+from fhirmedia.access.policy import OPERATOR, own_log_grant
 from fhirmedia.core.audit_chain import RowName
 from fhirmedia.core.clock import Clock
 from fhirmedia.core.disclosure import Depth, Disclosure, Outcome, Touch
@@ -22,9 +23,11 @@ from fhirmedia.custody.inside import Inside
 from fhirmedia.custody.intake import Intake
 from fhirmedia.custody.paging import Found, Walk, bookmark
 from fhirmedia.custody.proposal import Proposal, Proposals
+from fhirmedia.custody.statistics import Counting, Statistics, Told
 from fhirmedia.custody.writing import Writing, Written
 from fhirmedia.ports.records import Content, RecordTransaction
-from fhirmedia.r4.query import Query
+from fhirmedia.r4.audit_event import AUDIT_EVENT
+from fhirmedia.r4.query import All, Match, Query, ReferenceTest, SortKey
 from fhirmedia.r4.query_includes import Include
 
 if TYPE_CHECKING:
@@ -149,6 +152,38 @@ class Session:
         for record in (*found.records, *included):
             self._touch(record, "listed")
         return Found(found.records, total, found.after, included)
+
+    async def statistics(self, query: Query, divided: Mapping[str, Query], *, types: Sequence[str]) -> Statistics:
+        """How many records a query selects, and how those of each named query divide by the facet of its name.
+
+        Who may not list them is told no number of few Patients. Raises Failure FORBIDDEN, TOO_COSTLY.
+        """
+        counting = Counting(self._stores.index, self._stores.counts, self._grant)
+        return await counting.of(query, divided, types=types)
+
+    async def explain(self, query: Query, *, types: Sequence[str], sort: Sequence[SortKey], count: int) -> Told:
+        """How a search would be answered; the plan of it for operators alone. Raises Failure FORBIDDEN, TOO_COSTLY."""
+        counting = Counting(self._stores.index, self._stores.counts, self._grant)
+        if not self._stores.views.keys().isdisjoint(types):
+            return Told(str(self._grant.narrow(query, types=types).query), "projection", None)
+        is_operator = OPERATOR in self._caller.roles or self._caller.system_reason is not None
+        return await counting.explain(query, types=types, page=Walk(count, tuple(sort)).page(), is_operator=is_operator)
+
+    async def access_log(self, patient: Key, query: Query, *, walk: Walk) -> Found:
+        """AuditEvents about a Patient, for auditors and for itself. Raises Failure NOT_FOUND for anybody else."""
+        types = (AUDIT_EVENT,)
+        is_auditor = self._grant.listable(types) == frozenset(types)
+        grant = self._grant if is_auditor else own_log_grant(self._caller, patient.id)
+        if not grant.listable(types):
+            self._touched.append(Touch(patient, None, "refused", ()))
+            raise _absent()
+        narrowed = grant.narrow(All((query, Match("patient", (ReferenceTest(patient),)))), types=types)
+        hits = await self._stores.views[AUDIT_EVENT].search(narrowed, page=walk.page())
+        found = await self._stores.views[AUDIT_EVENT].read(hits.keys)
+        self._touched.append(Touch(patient, None, "listed", (patient.id,)))
+        about = (record for record in found if record is not None and patient.id in record.facts.patients)
+        told = [record for record in about if grant.admits("read", record.key, record.facts)]
+        return Found(told, hits.total, bookmark(hits.next))
 
     def _including(self) -> Including:
         return Including(self._stores.records, self._stores.index, self._grant)

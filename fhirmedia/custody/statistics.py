@@ -78,7 +78,6 @@ class Counting:
         found = Statistics(total, tuple(divisions))
         return found if listing else rounded(found)
 
-
     async def explain(self, query: Query, *, types: Sequence[str], page: Page, is_operator: bool) -> Told:
         """The query with the limits of the Grant in it, and who answers. Raises Failure FORBIDDEN, TOO_COSTLY."""
         narrowed = self._grant.narrow(query, types=types)

@@ -1,8 +1,8 @@
 """$validate (FHIR R4, Resource): what a write would say of a resource, without writing it.
 
-The resource itself is looked at. Whether its references lead anywhere, its Binaries may be claimed, its patient and unit
-are within the Caller's reach, or others depend on it is decided when it is written or deleted, and only then: nothing
-about stored records is told.
+The resource itself is looked at. Whether its references lead anywhere, its Binaries may be claimed, its patient and
+unit are within the Caller's reach, or others depend on it is decided when it is written or deleted, and only then:
+nothing about stored records is told.
 """
 
 from collections.abc import Sequence
