@@ -42,7 +42,7 @@ def test_one_line_for_each_request(served: Served, capfd: pytest.CaptureFixture[
         ("GET", "Patient/anna", 200),
         ("GET", "Patient/nobody", 404),
         ("GET", "Media?x=1", 400),
-        ("PATCH", "x", 405),
+        ("PUT", "", 405),
     ]
     for number, (method, path, _) in enumerate(asked):
         served.http.request(method, f"{served.base}/{path}", headers=staff | {"X-Request-Id": f"one-{number}"})

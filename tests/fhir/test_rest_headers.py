@@ -234,12 +234,11 @@ class TestTransport:
     @pytest.mark.parametrize(
         ("method", "path", "allowed"),
         [
-            ("PATCH", URL, "DELETE, GET, HEAD, PUT"),
-            ("OPTIONS", URL, "DELETE, GET, HEAD, PUT"),
-            ("PUT", "/Media", "GET, HEAD, POST"),
-            ("POST", "", "GET, HEAD"),
-            ("POST", "/", "GET, HEAD"),
-            ("GET", "/Binary", "POST"),
+            ("POST", URL, "DELETE, GET, HEAD, PATCH, PUT"),
+            ("OPTIONS", URL, "DELETE, GET, HEAD, PATCH, PUT"),
+            ("OPTIONS", "/Media", "DELETE, GET, HEAD, PATCH, POST, PUT"),
+            ("PUT", "", "GET, HEAD, POST"),
+            ("DELETE", "/", "GET, HEAD, POST"),
             ("DELETE", URL + "/_history/1", "GET, HEAD"),
         ],
     )

@@ -164,16 +164,6 @@ def test_a_reference_by_search_needs_a_transaction(served: Served) -> None:
     refusal(served.http.post(f"{served.base}/Media", json=nested, headers=served.headers()), 400)
 
 
-def test_conditional_interactions_are_refused_not_ignored(served: Served) -> None:
-    staff = served.headers()
-    before = served.http.get(f"{served.base}/Media", params={"_summary": "count"}, headers=staff).json()["total"]
-    condition = staff | {"If-None-Exist": "identifier=urn:numbers|1"}
-    refusal(served.http.post(f"{served.base}/Media", json=a("Media", "-"), headers=condition), 400)
-    refusal(served.http.put(f"{served.base}/Media?identifier=x", json=a("Media", "-"), headers=staff), 405)
-    refusal(served.http.delete(f"{served.base}/Media?identifier=x", headers=staff), 405)
-    assert served.http.get(f"{served.base}/Media?_summary=count", headers=staff).json()["total"] == before
-
-
 def test_labels_stay_unless_named(served: Served) -> None:
     staff = served.headers()
     restricted = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
