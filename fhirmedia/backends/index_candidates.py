@@ -30,6 +30,7 @@ from fhirmedia.r4.query import (
     Text,
     TokenTest,
 )
+from fhirmedia.r4.word_tests import words_in
 
 _FEW = 100
 """More Patients than this do not begin a search."""
@@ -112,6 +113,8 @@ def _weight(query: Query) -> int:
             return _weight(part)
         case Match(_, tests):
             return len(tests)
+        case Text():
+            return 2 * words_in(query)
         case Chain() | Has():
             return _LIGHT + 1
         case _:

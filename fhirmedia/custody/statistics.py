@@ -1,7 +1,7 @@
 """Counts that tell nothing about anybody: what whoever may not list the records gets to see of their number."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fhirmedia.access.grant import Grant
 from fhirmedia.ports.index import Bucket, IndexCounts, Page, SearchIndex
@@ -75,8 +75,7 @@ class Counting:
             inside = self._grant.narrow(selected, types=types, listing=listing)
             buckets = await self._counts.buckets(inside, by=name, with_patients=not listing)
             divisions.append((shown if listing else floored)(name, buckets))
-        found = Statistics(total, tuple(divisions))
-        return found if listing else rounded(found)
+        return Statistics(total if listing or total is None else rounded(total), tuple(divisions))
 
     async def explain(self, query: Query, *, types: Sequence[str], page: Page, is_operator: bool) -> Told:
         """The query with the limits of the Grant in it, and who answers. Raises Failure FORBIDDEN, TOO_COSTLY."""
@@ -92,27 +91,21 @@ def shown(name: str, buckets: Sequence[Bucket], *, most: int = MOST_BUCKETS) -> 
 
 
 def floored(name: str, buckets: Sequence[Bucket], *, most: int = MOST_BUCKETS) -> Division:
-    """The same with every bucket of fewer than FLOOR Patients hidden, and never one alone.
+    """The same with every bucket of fewer than FLOOR Patients hidden, never one alone, and all numbers rounded down.
 
-    A single hidden bucket could be worked out from the total, so the next smallest goes with it. The order of hidden
-    ones is that of their codes: it would tell their numbers.
+    A single hidden bucket could be worked out from the others, so the next smallest goes with it; and what is left is
+    a multiple of FLOOR, so that neither the total nor another facet gives a hidden number away. Buckets are in the
+    order of their rounded numbers and their codes: a finer one would tell.
     """
     hidden = [each for each in buckets if (each.patients or 0) < FLOOR]
     if len(hidden) == 1:
         rest = [each for each in buckets if each not in hidden]
         hidden += sorted(rest, key=lambda each: (each.count, each.system or "", each.code))[:1]
-    open_ones = [each for each in buckets if each not in hidden]
-    veiled = [
-        ShownBucket(each.system, each.code, None)
-        for each in sorted(hidden, key=lambda each: (each.system or "", each.code))
-    ]
-    kept = (*shown(name, open_ones, most=len(buckets)).buckets, *veiled)
-    return Division(name, kept[:most], len(kept) > most)
+    told = [ShownBucket(each.system, each.code, None if each in hidden else rounded(each.count)) for each in buckets]
+    told.sort(key=lambda each: (-(each.count or 0), each.system or "", each.code))
+    return Division(name, tuple(told[:most]), len(told) > most)
 
 
-def rounded(statistics: Statistics) -> Statistics:
-    """The total rounded down to a multiple of FLOOR where a bucket is hidden, so that no subtraction finds it."""
-    is_veiled = any(each.count is None for division in statistics.divisions for each in division.buckets)
-    if statistics.total is None or not is_veiled:
-        return statistics
-    return replace(statistics, total=statistics.total - statistics.total % FLOOR)
+def rounded(count: int) -> int:
+    """Down to a multiple of FLOOR."""
+    return count - count % FLOOR

@@ -25,8 +25,8 @@ Parameters = Sequence[tuple[str, str]]
 async def media_stats(archive: Archive, asker: Asker, where: Where, parameters: Parameters, *, lenient: bool) -> bytes:
     """Parameters with the total and one part for each facet asked for.
 
-    Whoever may search the types but not read them gets no number that tells of fewer than five Patients. Raises Failure
-    INVALID, FORBIDDEN, TOO_COSTLY, THROTTLED.
+    Whoever may search the types but not read them gets no number that tells of fewer than five Patients, and all
+    others rounded down to a multiple of five. Raises Failure INVALID, FORBIDDEN, TOO_COSTLY.
     """
     facets, own_filter, rest = _read(parameters)
     context = SearchContext(archive.registry, archive.base_url, archive.zone, archive.clock())

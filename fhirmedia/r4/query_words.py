@@ -10,6 +10,7 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.r4.fold import plain
 from fhirmedia.r4.query import Any, Query, Text
 from fhirmedia.r4.query_string import split_unescaped, unescape
+from fhirmedia.r4.word_tests import words_in
 
 MAX_WORDS = 32
 _PIECE = re.compile(r'\s*(-?)(?:"([^"]*)"|([^\s"]+))')
@@ -23,7 +24,11 @@ def word_query(field: str, text: str, *, code: str, grammar: bool = True) -> Que
     more than 32 words.
     """
     pieces = [unescape(piece) for piece in split_unescaped(text, ",")]
+    if len(pieces) > MAX_WORDS:
+        raise _too_many(code)
     read = [_read(field, piece, code, grammar=grammar) for piece in pieces]
+    if sum(map(words_in, read)) > MAX_WORDS:
+        raise _too_many(code)
     return read[0] if len(read) == 1 else Any(tuple(read))
 
 
@@ -38,8 +43,6 @@ def _read(field: str, text: str | None, code: str, *, grammar: bool) -> Text:
     found = tuple(tuple(terms) for terms in alternatives)
     if not all(found):
         raise _refuse(code, "each alternative has at least one word that must be there")
-    if sum(map(len, found)) + len(excluded) > MAX_WORDS:
-        raise Failure(Category.TOO_COSTLY, f"parameter '{code}': at most {MAX_WORDS} words")
     return Text(field, found, tuple(excluded))
 
 
@@ -64,6 +67,10 @@ def _parsed(text: str, code: str) -> tuple[list[list[str]], list[str]]:
             raise _refuse(code, "a word has neither letters nor digits")
         (excluded if sign else alternatives[-1]).append(" ".join(said.split()))
     return alternatives, excluded
+
+
+def _too_many(code: str) -> Failure:
+    return Failure(Category.TOO_COSTLY, f"parameter '{code}': at most {MAX_WORDS} words")
 
 
 def _refuse(code: str, rule: str) -> Failure:

@@ -54,6 +54,12 @@ def _begins(form: str, want: str) -> bool:
 
 
 @lru_cache(maxsize=16_384)
+def words_in(query: Text) -> int:
+    """How many words are asked for, those of phrases each."""
+    terms = (term for terms in (*query.alternatives, query.excluded) for term in terms)
+    return sum(len(words_of(term)) for term in terms)
+
+
 def spelled_word(word: str) -> Spellings:
     """The forms of one word."""
     return frozenset(form[:WORD_LENGTH] for form in forms(word))

@@ -119,7 +119,7 @@ def test_nothing_hidden_is_counted(served: Served) -> None:
 
 
 def test_an_analyst_learns_nothing_about_few(served: Served) -> None:
-    assert counted(served, "Media/$media-stats?facet=kind", scope=ANALYST) == (24, {"kind": {"image": 12, "video": 12}})
+    assert counted(served, "Media/$media-stats?facet=kind", scope=ANALYST) == (20, {"kind": {"image": 10, "video": 10}})
     # Four patients for each body site: all of them are hidden, and the total is rounded.
     total, facets = counted(served, "Media/$media-stats?facet=body-site", scope=ANALYST)
     assert (total, set(facets["body-site"].values())) == (20, {"<5"})
@@ -131,9 +131,10 @@ def test_a_single_hidden_number_is_never_alone(served: Served) -> None:
     try:
         total, facets = counted(served, "Media/$media-stats?facet=kind", scope=ANALYST)
         assert total == 25
-        assert facets["kind"] == {"image": 12, "audio": "<5", "video": "<5"} or facets["kind"] == {
-            "video": 12, "audio": "<5", "image": "<5",
-        }  # fmt: skip
+        assert facets["kind"] in (
+            {"image": 10, "audio": "<5", "video": "<5"},
+            {"video": 10, "audio": "<5", "image": "<5"},
+        )
     finally:
         served.http.delete(f"{served.base}/Media/m100", headers=served.importer())
 

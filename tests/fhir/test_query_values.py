@@ -175,6 +175,7 @@ def test_words() -> None:
     assert only(search(MADE_UP, "status:text=skin OR")) == Text("status:text", (("skin", "OR"),))
     for text in ("skin*", '"skin', "-old", "a OR", "OR", "note:skin", "(a)", "?", '""', "a \\ b"):
         assert refused(MADE_UP, f"text={text}").category is Category.INVALID, text
-    assert refused(MADE_UP, "text=" + "a " * 33).category is Category.TOO_COSTLY
+    for many in ("a " * 33, '"' + "a " * 33 + '"', "-".join("a" * 33), "a," * 40 + "a", ",".join(["a b"] * 17)):
+        assert refused(MADE_UP, f"text={many}").category is Category.TOO_COSTLY, many
     assert refused(MADE_UP, "text:missing=true").category is Category.INVALID
     assert refused(MADE_UP, "_sort=text").category is Category.INVALID
