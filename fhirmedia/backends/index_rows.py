@@ -23,6 +23,7 @@ from fhirmedia.backends.index_tables import (
     IndexState,
     PatientRow,
     ResRow,
+    Spelling,
 )
 from fhirmedia.backends.index_terms import FIELD, TYPE, WritableTerms
 from fhirmedia.backends.index_values import VALUE_TABLES, WIDE, RowSets, ValueRow, ValueRows, date_kind
@@ -48,6 +49,7 @@ _WORDS = 1 << len(VALUE_TABLES)
 
 _NONE: frozenset[ValueRow] = frozenset()
 _RES, _PATIENT, _STATE = table_of(ResRow), table_of(PatientRow), table_of(IndexState)
+_SPELLING = table_of(Spelling)
 
 
 def _insert(table: Table, *, verb: str = "INSERT") -> str:
@@ -81,7 +83,7 @@ _DELETE_VALUE = tuple(Statement(_GOING, _delete_row(table)) for table in VALUE_T
 _SELECT_VALUE = tuple(map(_select_of_resource, VALUE_TABLES))
 _DELETE_VALUES = tuple(Statement(_GOING, f"DELETE FROM {table.name} WHERE rid = ?") for table in VALUE_TABLES)
 _INSERT_WORDS, _DELETE_WORDS = Statement(_COMING, INSERT_WORDS), Statement(_GOING, DELETE_WORDS)
-_EMPTY = (*(f"DELETE FROM {table.name}" for table in (_RES, _PATIENT, *VALUE_TABLES)), EMPTY_WORDS)
+_EMPTY = (*(f"DELETE FROM {table.name}" for table in (_RES, _PATIENT, _SPELLING, *VALUE_TABLES)), EMPTY_WORDS)
 _REBUILDING = "rebuilding"
 _SET_STATE = "INSERT OR REPLACE INTO idx_state (name, value) VALUES (?, '1')"
 _CLEAR_STATE = "DELETE FROM idx_state WHERE name = ?"

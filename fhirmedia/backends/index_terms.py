@@ -22,6 +22,7 @@ IDENTIFIER = ":identifier"
 """Suffix of a reference parameter's code for the tokens of its logical identifiers."""
 
 _REMEMBERED = 50_000
+_SPELLINGS_REMEMBERED = 10_000
 _TERM = "SELECT id FROM idx_term WHERE text = ? AND kind = ?"
 _KINDS = "SELECT kind, id, many FROM idx_term WHERE text = ? AND kind <> 'system'"
 _SINCE = "SELECT id, text, kind FROM idx_term WHERE id > ? ORDER BY id"
@@ -29,7 +30,6 @@ _INSERT_TERM = "INSERT INTO idx_term (text, kind, many) VALUES (?, ?, 0) RETURNI
 _MANY = "UPDATE idx_term SET many = 1 WHERE id = ? AND many = 0"
 _RANK = "SELECT number FROM idx_rank WHERE text = ? AND kind = ?"
 _RANKS = "SELECT text, kind, number FROM idx_rank"
-_SPELLINGS = "SELECT system, code FROM idx_spelling"
 _INSERT_SPELLING = "INSERT OR IGNORE INTO idx_spelling (system, code, spelled) VALUES (?, ?, ?)"
 _INSERT_RANK = (
     "INSERT INTO idx_rank (text, kind, number)"
@@ -78,11 +78,16 @@ class WritableTerms:
         self._terms: dict[tuple[str, str], int] = {}
         self._ranks: dict[tuple[str, str], int] = {}
         self._spelled: set[tuple[int, str]] = set()
+        self._spelled_now: set[tuple[int, str]] = set()
         self._newest = 0
         self._missed = True
 
     def begin(self, connection: sqlite3.Connection) -> None:
-        """Remember what was committed meanwhile, by whichever process, if anything was missed."""
+        """Remember what was committed meanwhile, by whichever process, if anything was missed.
+
+        Spellings are not looked up: there may be as many as there are identifiers.
+        """
+        self._spelled_now.clear()
         if not self._missed:
             return
         self._missed = False
@@ -91,8 +96,6 @@ class WritableTerms:
                 self._terms[text, kind] = self._newest = number
         for text, kind, number in connection.execute(_RANKS):
             self._ranks[text, kind] = number
-        if len(self._spelled) < _REMEMBERED:
-            self._spelled.update(connection.execute(_SPELLINGS))
 
     def number(self, connection: sqlite3.Connection, text: str, *, kind: str) -> int:
         """The number of a term, given now if it has none."""
@@ -105,10 +108,18 @@ class WritableTerms:
         return number if number is not None else self._find(connection, _RANK, _INSERT_RANK, (text, kind))
 
     def spell(self, connection: sqlite3.Connection, system: int, code: str, spelled: str) -> None:
-        """Note how a code was written; what was first met stays."""
-        if (system, code) not in self._spelled:
-            self._missed = True
-            connection.execute(_INSERT_SPELLING, (system, code, spelled))
+        """Note how a code was written; what was first met stays.
+
+        A row found in place that this transaction has not put there was committed before, and is remembered.
+        """
+        if (system, code) in self._spelled:
+            return
+        if connection.execute(_INSERT_SPELLING, (system, code, spelled)).rowcount > 0:
+            self._spelled_now.add((system, code))
+        elif (system, code) not in self._spelled_now:
+            if len(self._spelled) >= _SPELLINGS_REMEMBERED:
+                self._spelled.clear()
+            self._spelled.add((system, code))
 
     def several(self, connection: sqlite3.Connection, number: int) -> None:
         """Note that a resource has several values of this parameter."""
