@@ -175,10 +175,17 @@ class SqliteRecordStore:
         except (sqlite3.Error, MemoryError):
             raise
         except Exception as refused:  # noqa: BLE001 (it is handed to the caller whose work it was)
+            self._require_transaction()
             transaction.undo()
             return refused
+        self._require_transaction()
         transaction.end()
         return outcome
+
+    def _require_transaction(self) -> None:
+        """Some errors end a transaction; whatever was written after one would be committed row by row."""
+        if not self._writer.in_transaction:
+            raise sqlite3.OperationalError("the transaction has ended before its group")
 
 
 class WalCheckpoints:

@@ -169,8 +169,10 @@ class SqliteRecordTransaction:
             self._connection.execute("ROLLBACK TO work")
             self._connection.execute("RELEASE work")
             self._has_savepoint = False
+            # What `_before` holds may be what the work itself had corrected.
             self._newest.clear()
-        self._newest |= self._before
+        else:
+            self._newest |= self._before
         self._before = {}
         self._pending.drop()
         self._next_sequence, self._head = self._first_sequence, self._first_head

@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from fhirmedia.backends.chained_table import ChangeChain
 from fhirmedia.backends.folder import make_folder
 from fhirmedia.backends.index_rows import IndexWriter
+from fhirmedia.backends.maintenance_sql import SqliteUpkeepTransaction
 from fhirmedia.backends.records_sql import SqliteRecordStore
 from fhirmedia.backends.records_transaction import TransactionParts
 from fhirmedia.backends.sqlite import open_reader
@@ -97,9 +100,9 @@ def everything(transaction: RecordTransaction) -> None:
     transaction.audit(b"first")
 
 
-def opened(place: Path) -> tuple[SqliteRecordStore, Path]:
+def opened(place: Path, index: IndexWriter | None = None) -> tuple[SqliteRecordStore, Path]:
     folder = make_folder(place, timezone="Europe/Stockholm")
-    parts = TransactionParts(IndexWriter(), ChangeChain())
+    parts = TransactionParts(index or IndexWriter(), ChangeChain())
     store = SqliteRecordStore(
         folder.records, lock_file=folder.write_lock, parts=parts, clock=lambda: NOON, on_broken=unexpected
     )
@@ -146,3 +149,63 @@ async def test_together_is_one_after_the_other(tmp_path: Path, seed: int) -> Non
     for table in TABLES:
         assert left[table] == right[table], table
         assert left[table], table
+
+
+def a_put(identity: str) -> Work:
+    draft = a_draft(random.Random(1), Key("Media", identity), method="update")
+    return lambda transaction: transaction.put(draft)
+
+
+async def test_what_a_refused_work_corrected_is_not_what_the_next_one_sees(tmp_path: Path) -> None:
+    store, _ = opened(tmp_path / "data")
+    key = Key("Media", "m")
+    first = await store.write(a_put("m"))
+
+    def correcting(transaction: SqliteUpkeepTransaction) -> None:
+        transaction.correct(replace(first, facts=Facts(patients=("wrong",))), None)
+        a_put("m")(transaction)
+        raise Failure(Category.CONFLICT, "refused at its end")
+
+    def deleting(transaction: SqliteUpkeepTransaction) -> None:
+        current = transaction.current(key)
+        assert current is not None
+        transaction.put(Draft(key, "delete", None, current.facts, None))
+
+    refused, deleted = await asyncio.gather(store.write(correcting), store.write(deleting), return_exceptions=True)
+    assert (told(refused), deleted) == (Category.CONFLICT, None)
+    versions = [await store.version(key, number) for number in (1, 2, 3)]
+    assert [found and (found.method, found.facts) for found in versions] == [
+        ("update", first.facts),
+        ("delete", first.facts),
+        None,
+    ]
+    await store.close()
+
+
+class Exposed(IndexWriter):
+    """An index that shows the connection it is given."""
+
+    connection: sqlite3.Connection
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        super().begin(connection)
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_nothing_is_stored_once_the_transaction_has_ended(tmp_path: Path, refused: bool) -> None:
+    index = Exposed()
+    store, path = opened(tmp_path / "data", index)
+
+    def ending(transaction: RecordTransaction) -> None:
+        a_put("ending")(transaction)
+        index.connection.execute("ROLLBACK")
+        if refused:
+            raise Failure(Category.CONFLICT, "refused at its end")
+
+    works = (a_put("before"), ending, a_put("after"))
+    outcomes = await asyncio.gather(*(store.write(work) for work in works), return_exceptions=True)
+    assert [told(each) for each in outcomes] == [Category.UNAVAILABLE] * 3
+    assert not any(rows(path).values())
+    assert (await store.write(a_put("later"))).sequence == 1
+    await store.close()
