@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.web.errors import failure_response
 from fhirmedia.web.metrics import Metrics
+from fhirmedia.web.negotiation import settle_for_json
 from fhirmedia.web.request_log import RequestLog, method_of, template_of
 
 HEADERS_MAX_BYTES = 64 * 1024
@@ -46,6 +47,7 @@ class Envelope:
 
         try:
             if refusal is not None:
+                settle_for_json(scope)
                 await failure_response(refusal, scope)(scope, receive, note)
             else:
                 await self._app(scope, receive, note)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.custody.proposal import Expected
 from fhirmedia.r4.query_string import decode_query
+from fhirmedia.web.negotiation import list_parts
 
 OF_EVERY_REQUEST = frozenset({"_format", "_pretty"})
 _VERSION = re.compile(r'\s*(?:W/)?"?([0-9]{1,10})"?\s*\Z')
@@ -55,7 +56,7 @@ def require_no_parameters(request: Request) -> None:
 def accepted(header: str) -> list[str]:
     """What an Accept or Accept-Encoding header names, without parameters, most wanted first; q=0 left out."""
     weighed = []
-    for part in header.split(","):
+    for part in list_parts(header):
         media, *parameters = part.split(";")
         quality = 1.0
         for parameter in parameters:

@@ -27,6 +27,9 @@ _PRETTY = "fhirmedia.pretty"
 _JSON_AT_ONCE = frozenset({b"*/*", b"application/fhir+json", b"application/json", b"application/json, */*;q=0.5"})
 """What clients send when they want what they get anyway."""
 _UTF_8 = frozenset({"utf-8", "utf8"})
+_LIST_MAX_BYTES = 2048
+_LIST_MAX_PARTS = 32
+"""How much of a list in a header is looked at: it is read before anybody knows who sent it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,12 @@ def media_type(text: str) -> MediaType:
     return MediaType(name.strip().replace(" ", "+").lower(), parameters)
 
 
+def list_parts(header: str) -> list[str]:
+    """The parts of a list in a header, of its first 2 kB at most 32; one that is cut short is left out."""
+    parts = header[:_LIST_MAX_BYTES].split(",", _LIST_MAX_PARTS)
+    return parts[:-1] if len(header) > _LIST_MAX_BYTES or len(parts) > _LIST_MAX_PARTS else parts
+
+
 def require_answer_format(request: Request, *, form: Iterable[tuple[str, str]] | None = None) -> None:
     """Settle the form of the answer. Raises NOT_ACCEPTABLE where the client wants neither FHIR JSON nor FHIR XML of R4.
 
@@ -84,6 +93,11 @@ def answer_format(scope: Scope) -> Format:
     """The form settled on, JSON where none was; a request that failed before that is looked at now."""
     settled: Format = scope.get(_FORMAT, "json")
     return settled
+
+
+def settle_for_json(scope: Scope) -> None:
+    """Answer in JSON, whatever the request asks for: one whose address or headers are too long to be looked at."""
+    scope[_FORMAT] = "json"
 
 
 def settle_for_failure(scope: Scope) -> None:
@@ -114,7 +128,8 @@ def binary_format(request: Request) -> Format | None:
         accept = _accept(request.scope)
         if accept is None:
             return None
-        wanted = max(map(media_type, accept.decode("latin-1").split(",")), key=lambda each: each.quality)
+        ranges = map(media_type, list_parts(accept.decode("latin-1")))
+        wanted = max(ranges, key=lambda each: each.quality, default=MediaType("", {}))
         found = _format_of(wanted.name) if wanted.name in (FHIR_JSON, FHIR_XML) else None
     if found is not None and not wanted.is_ours:
         raise Failure(Category.NOT_ACCEPTABLE, f"This server answers in FHIR {FHIR_VERSION}, written in UTF-8.")
@@ -142,7 +157,7 @@ def _wanted(scope: Scope, parameters: list[tuple[str, str]] | None) -> Format | 
 
 def _accepted(header: str) -> Format | None:
     """By weight, then by how exactly it is named, then by the order of naming; JSON where all that is equal."""
-    ranges = [media_type(part) for part in header.split(",")]
+    ranges = [media_type(part) for part in list_parts(header)]
     best: tuple[float, int, int] = (0.0, 0, 0)
     found: Format | None = None
     forms: tuple[Format, Format] = ("json", "xml")
@@ -175,9 +190,11 @@ def _format_of(name: str) -> Format | None:
 
 
 def _accept(scope: Scope) -> bytes | None:
-    """The Accept header; several are one list."""
+    """The Accept header; several are one list, joined as far as a list is looked at."""
     found: bytes | None = None
     for name, value in scope["headers"]:
         if name == b"accept":
             found = value if found is None else found + b"," + value
+            if len(found) > _LIST_MAX_BYTES:
+                break
     return found

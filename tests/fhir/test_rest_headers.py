@@ -2,11 +2,17 @@
 
 import gzip
 import json
+import time
 from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.web.errors import failure_response
+from fhirmedia.web.headers import accepted
+from fhirmedia.web.negotiation import binary_format, list_parts, settle_for_failure
 from tests.access.records import a, put
 from tests.fhir.rest import Body, created, refusal
 from tests.servers import FHIR_JSON, Served
@@ -282,3 +288,35 @@ class TestTransport:
         assert "SUBSETTED" in part.text
         assert "subject" in whole.text
         assert "subject" not in part.text
+
+
+class TestLongLists:
+    """Headers are read before anybody knows who sent them: only so far."""
+
+    @pytest.mark.parametrize("header", [b"," * 65_000, b"a," * 32_000, b"a;" * 32_000, b"a;q=0.1," * 8_000])
+    def test_a_long_accept_costs_nothing(self, header: bytes) -> None:
+        scope = {"type": "http", "query_string": b"", "headers": [(b"accept", header)]}
+        started = time.process_time()
+        assert failure_response(Failure(Category.UNAUTHENTICATED, "Who?"), scope).status_code == 401
+        binary_format(Request(scope))
+        accepted(header.decode())
+        assert time.process_time() - started < 0.05
+
+    def test_many_short_ones_neither(self) -> None:
+        scope = {"type": "http", "query_string": b"", "headers": [(b"accept", b",")] * 8_000}
+        started = time.process_time()
+        settle_for_failure(scope)
+        assert time.process_time() - started < 0.05
+
+    def test_without_a_token(self, served: Served) -> None:
+        refusal(served.http.get(served.base + URL, headers={"Accept": "," * 65_000}), 401)
+
+    def test_what_is_cut_short_is_not_looked_at(self) -> None:
+        assert list_parts("a," * 40) == ["a"] * 32
+        assert list_parts("a," + "b" * 3000) == ["a"]
+        assert list_parts("a,b") == ["a", "b"]
+
+    def test_headers_over_the_limit_are_refused_in_json(self, served: Served) -> None:
+        answer = served.http.get(served.base + URL, headers={"Accept": "application/fhir+xml", "X-Long": "a" * 70_000})
+        assert answer.headers["content-type"].startswith(FHIR_JSON)
+        refusal(answer, 431)
