@@ -2,8 +2,13 @@
 
 import re
 
+from fhirmedia.core.errors import Category, Failure
 from fhirmedia.r4.xml_plans import XHTML
 
+PREFIXES_MAX = 32
+"""Prefixes that may be declared at once around a narrative."""
+NAMESPACE_MAX = 256
+"""Characters of a namespace that such a prefix stands for."""
 _TAG = re.compile(r"""(<[^\s/>]+)((?:[^"'>]|"[^"]*"|'[^']*')*)>""").match
 _DECLARED = re.compile(r"\sxmlns(?::([^\s=]+))?\s*=").findall
 
@@ -16,6 +21,7 @@ class XhtmlSource:
         self._declared: list[tuple[str | None, str | None]] = []
         self._depth = 0
         self._begin = 0
+        self._added = 0
 
     @property
     def is_open(self) -> bool:
@@ -23,7 +29,15 @@ class XhtmlSource:
         return self._depth > 0
 
     def declare(self, prefix: str | None, uri: str | None) -> None:
-        """A namespace declaration, told before its element begins."""
+        """A namespace declaration, told before its element begins.
+
+        Raises INVALID for more than narratives could sensibly borrow: each gets a copy of what it uses.
+        """
+        if prefix is not None and not self.is_open:
+            if sum(1 for other, _ in self._declared if other is not None) >= PREFIXES_MAX:
+                raise _refused(f"must not declare more than {PREFIXES_MAX} prefixes at one place")
+            if uri is not None and len(uri) > NAMESPACE_MAX:
+                raise _refused(f"must not declare a namespace of more than {NAMESPACE_MAX} characters")
         self._declared.append((prefix, uri))
 
     def forget(self, _: str | None) -> None:
@@ -49,7 +63,10 @@ class XhtmlSource:
         return self._completed(text)
 
     def _completed(self, text: str) -> str:
-        """The div with declarations of its own for the names it uses and does not declare."""
+        """The div with declarations of its own for the names it uses and does not declare.
+
+        Raises INVALID where all that is added would be longer than the document itself.
+        """
         tag = _TAG(text)
         if tag is None:
             return text
@@ -62,4 +79,11 @@ class XhtmlSource:
                 added += f' xmlns="{uri}"' if uri == XHTML and ":" not in tag[1] else ""
             elif f"{prefix}:" in text:
                 added += f' xmlns:{prefix}="{uri}"'
+        self._added += len(added)
+        if self._added > len(self._content):
+            raise _refused("must declare the namespaces of its narratives in each of them")
         return tag[1] + added + text[tag.end(1) :]
+
+
+def _refused(rule: str) -> Failure:
+    return Failure(Category.INVALID, f"The XML text {rule}", code="structure")

@@ -191,3 +191,23 @@ def test_no_text_gets_more_than_a_refusal(content: bytes) -> None:
     for each in (content, document("").replace(b"><", b">" + content + b"<")):
         with suppress(Failure):
             parse_xml(each)
+
+
+def test_prefixes_borrowed_by_many_narratives() -> None:
+    """What 300 narratives of a body of 90 kB borrow would be a resource of many megabytes."""
+    contained = "<contained><Basic>{}</Basic></contained>" * 300
+    narrative = NARRATIVE.format("<div xmlns='http://www.w3.org/1999/xhtml'>{}</div>")
+
+    def body(declared: list[str], used: str) -> bytes:
+        inside = contained.replace("{}", narrative.format(used))
+        return f"<Basic xmlns='http://hl7.org/fhir' {' '.join(declared)}>{inside}</Basic>".encode()
+
+    many = [f"xmlns:p{number}='http://example.org/{number}'" for number in range(40)]
+    assert "more than 32 prefixes" in refused(body(many, "p1: p2:"))[1]
+    long = [f"xmlns:p{number}='http://example.org/{'x' * 300}'" for number in range(3)]
+    assert "namespace of more than 256" in refused(body(long, "p1: p2:"))[1]
+    within = [f"xmlns:p{number}='http://example.org/{'x' * 200}{number}'" for number in range(32)]
+    started = time.process_time()
+    assert "in each of them" in refused(body(within, " ".join(f"p{number}:" for number in range(32))))[1]
+    assert time.process_time() - started < 1
+    assert parse_xml(body(many[:32], "text"))["contained"] == parse_xml(body([], "text"))["contained"]
