@@ -18,6 +18,8 @@ from fhirmedia.r4.json_types import Json, JsonObject
 from fhirmedia.r4.paths import sayable
 
 STEPS_MAX = 50
+CHARACTERS_MAX = 1000
+"""Of one path."""
 VISITS_MAX = 200_000
 """Values that one patch may look at."""
 
@@ -49,7 +51,7 @@ class Having:
 Step = Member | At | Having
 
 _STEP = re.compile(
-    r"(?P<call>where|extension|first|last)\(\s*(?P<arguments>(?:'[^'\\]*'|[^'()])*)\)|(?P<name>[A-Za-z][A-Za-z0-9]{0,63})"
+    r"(?P<call>where|extension|first|last)\((?P<arguments>(?:'[^'\\]*'|[^'()])*)\)|(?P<name>[A-Za-z][A-Za-z0-9]{0,63})"
 )
 _INDEX = re.compile(r"\[(0|[1-9][0-9]{0,8})\]", re.ASCII)
 _TEST = re.compile(
@@ -83,6 +85,8 @@ class Place:
 
 def parse_path(text: str, *, type: str) -> tuple[Step, ...]:
     """The steps below a resource of `type`; empty for the resource. Raises Failure UNPROCESSABLE outside the subset."""
+    if len(text) > CHARACTERS_MAX:
+        raise unsupported(f"more than {CHARACTERS_MAX} characters")
     steps: list[Step] = []
     at = 0
     while at < len(text):
@@ -90,7 +94,7 @@ def parse_path(text: str, *, type: str) -> tuple[Step, ...]:
         if found is None or len(steps) > STEPS_MAX:
             raise unsupported(_unknown(text[at:]))
         if found["call"]:
-            steps.extend(_called(found["call"], found["arguments"]))
+            steps.extend(_called(found["call"], found["arguments"].lstrip()))
         elif at or found["name"] != type:
             steps.append(Member(found["name"]))
         at = found.end()

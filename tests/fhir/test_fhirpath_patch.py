@@ -1,5 +1,6 @@
 """FHIRPath Patch: what each operation does, where paths may lead, what is refused and how it is named."""
 
+import time
 from copy import deepcopy
 from typing import Any
 
@@ -9,7 +10,7 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.r4.checker import check
 from fhirmedia.r4.fhirpath_patch import read_fhirpath_patch
 from fhirmedia.r4.json_patch import OPERATIONS_MAX
-from fhirmedia.r4.patch_path import VISITS_MAX
+from fhirmedia.r4.patch_path import VISITS_MAX, parse_path
 
 NOTE = "http://example.org/note"
 MASKED = {"extension": [{"url": NOTE, "valueString": "masked"}]}
@@ -274,3 +275,23 @@ def test_work_is_bounded() -> None:
     with pytest.raises(Failure) as failure:
         patch.apply(wide)
     assert failure.value.category is Category.TOO_COSTLY
+
+
+@pytest.mark.parametrize("path", ["Patient.name.where(" + " " * 100_000, "Patient.name" + ".given" * 200])
+def test_paths_too_long_to_be_meant(path: str) -> None:
+    started = time.process_time()
+    with pytest.raises(Failure, match="more than 1000 characters"):
+        parse_path(path, type="Patient")
+    assert time.process_time() - started < 0.1
+
+
+def test_blanks_in_a_call() -> None:
+    assert parse_path("name.where( use = 'a' ).first( )", type="Patient") == parse_path(
+        "name.where(use='a').first()", type="Patient"
+    )
+
+
+def test_a_part_without_a_name_is_no_operation() -> None:
+    nameless = {"_name": {"extension": [{"url": NOTE, "valueString": "x"}]}, "valueString": "y"}
+    failure = refused(operation("delete", "Patient.gender", nameless))
+    assert (failure.category, failure.issues[0].code) == (Category.INVALID, "structure")
