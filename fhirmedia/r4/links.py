@@ -19,8 +19,9 @@ Rename = Callable[[str, bool], str | None]
 
 _ADDRESSES = frozenset({"uri", "url", "oid", "uuid"})
 _LOCAL = re.compile(r"([A-Z][A-Za-z]{1,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?").fullmatch
+# No tag holds a `<`: so each search ends at the next one, and text that is no XHTML costs no more than its length.
 _OF_NARRATIVE = re.compile(
-    r"""(<(?:a\s(?:[^>"']|"[^"]*"|'[^']*')*?\bhref|img\s(?:[^>"']|"[^"]*"|'[^']*')*?\bsrc)\s*=\s*)("[^"]*"|'[^']*')"""
+    r"""(<(?:a\s(?:[^<>"']|"[^"]*"|'[^']*')*?\bhref|img\s(?:[^<>"']|"[^"]*"|'[^']*')*?\bsrc)\s*=\s*)("[^"]*"|'[^']*')"""
 )
 
 _Inside = ElementTable | Literal["reference", "address", "narrative", "contained"]

@@ -1,11 +1,14 @@
 """Links inside a transaction (FHIR R4, http 3.1.0.11.2, and Bundle): to entries, and to what a search finds."""
 
 import base64
+import time
 from itertools import count
 
 import pytest
 
 from fhirmedia.core.records import Key
+from fhirmedia.r4.json_types import JsonObject
+from fhirmedia.r4.links import relinked
 from tests.access.records import identifier
 from tests.audit.rows import by_request
 from tests.fhir.bundling import Body, about, entry, keys, new, patient, post, read, transaction
@@ -138,6 +141,24 @@ class TestLinks:
             issue = refusal(post(served, transaction(entry("POST", "Media", media))), 400)
         assert issue["expression"] == ["Bundle.entry[0].resource.partOf[0]"]
 
+    def test_a_lost_entry_is_told_of_a_patch_at_its_own_place(self, served: Served) -> None:
+        there = created(served, new("Media"))
+        parts: list[Body] = [
+            {"name": "type", "valueCode": "add"},
+            {"name": "path", "valueString": "Media"},
+            {"name": "name", "valueString": "partOf"},
+            {"name": "value", "valueReference": {"reference": "urn:uuid:nobody"}},
+        ]
+        patch = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}]}
+        bundle = transaction(
+            entry("PATCH", f"Media/{there['id']}", patch), entry("POST", "Media", new("Media"), "urn:uuid:m")
+        )
+        with nothing_stored(served):
+            answer = post(served, bundle)
+            issue = refusal(answer, 400)
+        assert len(answer.json()["issue"]) == 1
+        assert issue["expression"] == ["Bundle.entry[0].resource.parameter[0].part[3].valueReference"]
+
     def test_a_link_is_checked_for_what_it_leads_to(self, served: Served) -> None:
         bundle = transaction(
             entry("POST", "Media", new("Media", encounter={"reference": "urn:uuid:p"})),
@@ -249,3 +270,13 @@ class TestSearches:
     def test_by_themselves_they_are_refused(self, served: Served) -> None:
         media = new("Media", **about("Patient?_id=anna"))
         refusal(served.http.post(f"{served.base}/Media", json=media, headers=served.headers()), 400)
+
+
+@pytest.mark.parametrize("text", ["<a ", "<img ", '<a "', "<a '\"", "<a href=", '<a x="', "<a href " + " " * 50])
+def test_text_that_is_no_narrative_is_passed_in_no_time(text: str) -> None:
+    """Links are put right before a resource is checked."""
+    broken = text * (100_000 // len(text)) + "src href"
+    resource: JsonObject = {"resourceType": "Basic", "text": {"status": "generated", "div": broken}}
+    started = time.process_time()
+    assert relinked(resource, lambda text, is_reference: None) == resource
+    assert time.process_time() - started < 0.2
