@@ -3,6 +3,7 @@
 FHIRPath, "Operators". An element that only has extensions is there (`NO_VALUE`) but has nothing to be compared by.
 """
 
+from collections.abc import Hashable
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -66,6 +67,15 @@ def equal(left: list[Any], right: list[Any]) -> Truth:
 def same(left: Any, right: Any) -> bool:
     """Whether two JSON values are one; true is not 1."""
     return isinstance(left, bool) is isinstance(right, bool) and bool(left == right)
+
+
+def key_of(value: Any) -> Hashable:
+    """What two JSON values share exactly if they are one: to look for many among many."""
+    if isinstance(value, dict):
+        return frozenset((name, key_of(inner)) for name, inner in value.items())
+    if isinstance(value, list):
+        return tuple(map(key_of, value))
+    return (bool, value) if isinstance(value, bool) else value
 
 
 def is_at_most(left: list[Any], right: list[Any]) -> Truth:

@@ -4,8 +4,8 @@ As with search expressions, types are followed through the element tables while 
 or a function outside the subset, is refused at start (Failure INVALID) instead of never being held.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
@@ -20,6 +20,7 @@ from fhirmedia.r4.constraint_values import (
     implication,
     is_at_most,
     is_below,
+    key_of,
     negation,
     same,
     truth_of,
@@ -28,7 +29,7 @@ from fhirmedia.r4.elements import Element, ElementTable, choices, element_table,
 from fhirmedia.r4.json_types import Json, JsonObject
 
 Find = Callable[[Any, Any], list[Any]]
-"""Takes the item at hand and the resource it lies in, and returns what the expression finds."""
+"""Takes the item at hand and the _Whole it lies in, and returns what the expression finds."""
 
 Judge = Callable[[Any, Any], Truth]
 
@@ -38,6 +39,14 @@ Holds = Callable[[JsonObject, JsonObject], bool]
 _UCUM = "http://unitsofmeasure.org"
 
 
+@dataclass(slots=True)
+class _Whole:
+    """A resource while one constraint is judged, and what was found out about it for every item alike."""
+
+    resource: JsonObject
+    keys: dict[Find, frozenset[Hashable]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class _Way:
     """A part of an expression: what it finds, the tables of the objects it may find, and its truth where it has one."""
@@ -45,6 +54,8 @@ class _Way:
     find: Find
     inside: tuple[ElementTable, ...] = ()
     judge: Judge | None = None
+    is_of_whole: bool = False
+    """Whether it finds the same from every item of a resource."""
 
 
 def compile_constraint(expression: str, owner: ElementTable, *, root: ElementTable | None = None) -> Holds:
@@ -53,7 +64,7 @@ def compile_constraint(expression: str, owner: ElementTable, *, root: ElementTab
     An expression that is neither true nor false does not hold. Raises Failure INVALID outside the subset.
     """
     judge = _judge(_Compiler((owner,), root or owner).way(parse_constraint(expression)))
-    return lambda node, resource: judge(node, resource) is True
+    return lambda node, resource: judge(node, _Whole(resource)) is True
 
 
 def _judge(way: _Way) -> Judge:
@@ -104,7 +115,7 @@ class _Compiler:
             case "$this":
                 return self._item()
             case "%resource":
-                return _Way(lambda _node, root: [root], (self.root,))
+                return _Way(lambda _node, root: [root.resource], (self.root,), is_of_whole=True)
             case "%ucum":
                 return _Way(lambda _node, _root: [_UCUM])
         raise outside(f"the variable {name}")
@@ -139,7 +150,7 @@ def _member(source: _Way, name: str) -> _Way:
                     step(owner, found)
         return found
 
-    return _Way(find, inside)
+    return _Way(find, inside, is_of_whole=source.is_of_whole)
 
 
 def _forms(owner: ElementTable, name: str) -> list[Element]:
@@ -263,8 +274,15 @@ def _intersect(source: _Way, other: _Way) -> _Way:
     one, two = source.find, other.find
 
     def find(node: Any, root: Any) -> list[Any]:
-        others = two(node, root)
-        return [item for item in one(node, root) if any(same(item, each) for each in others)]
+        found = one(node, root)
+        if not found:
+            return found
+        keys = root.keys.get(two)
+        if keys is None:
+            keys = frozenset(map(key_of, two(node, root)))
+            if other.is_of_whole:
+                root.keys[two] = keys
+        return [item for item in found if key_of(item) in keys]
 
     return _Way(find, source.inside)
 
