@@ -177,13 +177,17 @@ def _pointers(
 def search_within(connection: sqlite3.Connection, query: NarrowedQuery, *, page: Page, budget_s: float) -> Hits:
     """A search inside the transaction that is under way on this connection: it sees what that has written.
 
-    Raises Failure TOO_COSTLY after `budget_s` seconds; the transaction stays as it was. Terms are looked up anew each
-    time: a number given in this transaction is nobody's if that is undone.
+    Raises Failure TOO_COSTLY after `budget_s` seconds; the transaction stays as it was. Any other error of the database
+    is raised as it is: it may have ended the transaction. Terms are looked up anew each time: a number given in this
+    transaction is nobody's if that is undone.
     """
     connection.set_progress_handler(_Budget(budget_s).exceeded, _STEPS)
     try:
-        with _translated():
-            return hits_of(connection, KnownTerms(), query.query, page)
+        return hits_of(connection, KnownTerms(), query.query, page)
+    except sqlite3.Error as error:
+        if _is_interrupt(error):
+            raise _too_long() from None
+        raise
     finally:
         connection.set_progress_handler(None, 0)
 
@@ -244,9 +248,17 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
-            raise Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.") from None
+        if _is_interrupt(error):
+            raise _too_long() from None
         raise failure_of(error) from error
+
+
+def _is_interrupt(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT
+
+
+def _too_long() -> Failure:
+    return Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.")
 
 
 def _answer(connection: sqlite3.Connection, plan: Plan, page: Page) -> Hits:

@@ -14,7 +14,7 @@ from sqlmodel import SQLModel
 from fhirmedia.access.grant import ACTIONS, Grant, NarrowedQuery, Rule
 from fhirmedia.backends import index_chains, index_tables
 from fhirmedia.backends.index_rows import IndexWriter, is_complete, rebuild
-from fhirmedia.backends.index_sql import SqlSearchIndex
+from fhirmedia.backends.index_sql import SqlSearchIndex, search_within
 from fhirmedia.backends.migrations import make_schema
 from fhirmedia.backends.sqlite import open_writer
 from fhirmedia.core.errors import Category, Failure
@@ -249,6 +249,21 @@ def test_a_search_beyond_its_budget_is_stopped(path: Path, connection: sqlite3.C
         search(path, costly, page, budget_s=0.0)
     assert caught.value.category is Category.TOO_COSTLY
     assert search(path, costly, Page(2)) == ["m00000", "m00001"]
+
+
+def test_within_a_transaction_only_the_budget_is_a_refusal(path: Path, connection: sqlite3.Connection) -> None:
+    written(IndexWriter(), connection, *(media(number, when=(DateValue(number, number + 1),)) for number in range(800)))
+    costly = Not(Match("when", tuple(DateTest("sa", number, number) for number in range(2000, 2900))))
+    narrowed, page = FULL.narrow(costly, types=TYPES), Page(0, total="accurate")
+    connection.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Failure) as caught:
+        search_within(connection, narrowed, page=page, budget_s=0.0)
+    assert caught.value.category is Category.TOO_COSTLY
+    assert connection.in_transaction
+    connection.execute("DROP TABLE res_row")
+    with pytest.raises(sqlite3.OperationalError):
+        search_within(connection, narrowed, page=page, budget_s=9.0)
+    connection.execute("ROLLBACK")
 
 
 def test_an_inner_query_is_answered_first_and_bounded(
