@@ -14,7 +14,7 @@ from fhirmedia.r4.json_types import Json, JsonArray, JsonObject
 
 OPERATIONS_MAX = 1000
 COPIED_MAX = 1_000_000
-"""Values that all `copy` operations of a patch may make together; a text counts by its length."""
+"""Values that all `copy` operations of a patch may make together; texts, names and numbers count by their length."""
 
 Name = Literal["add", "remove", "replace", "move", "copy", "test"]
 Tokens = tuple[str, ...]
@@ -206,12 +206,18 @@ def _index(operation: Operation, token: str, last: int) -> int:
 
 
 def _size(value: Json, limit: int) -> int:
-    """Values inside, texts by their length; the count stops once it is over the limit."""
+    """Values inside, texts, names and numbers by their length; the count stops once it is over the limit."""
     size, open_values = 0, [value]
     while open_values and size <= limit:
         one = open_values.pop()
-        size += 1 + (len(one) if isinstance(one, str) else 0)
-        open_values.extend(one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+        size += 1
+        if isinstance(one, dict):
+            size += sum(map(len, one))
+            open_values.extend(one.values())
+        elif isinstance(one, list):
+            open_values.extend(one)
+        elif one is not None:
+            size += len(str(one))
     return size
 
 

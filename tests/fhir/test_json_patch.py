@@ -162,6 +162,14 @@ def test_copies_that_double_are_stopped() -> None:
     assert time.process_time() - begun < 5
 
 
+@pytest.mark.parametrize("value", [{"n" * 10_000: None}, 10**3999], ids=["a long name", "a long number"])
+def test_names_and_numbers_count_when_they_are_copied(value: Any) -> None:
+    copies: Any = [{"op": "copy", "from": "/a", "path": f"/b{n}"} for n in range(999)]
+    with pytest.raises(Failure) as refused:
+        read_json_patch(copies).apply({"a": value})
+    assert refused.value.category is Category.TOO_COSTLY
+
+
 def test_a_patch_that_nests_without_end_is_refused() -> None:
     deeper: Any = [{"op": "add", "path": "/a" * (n + 1), "value": {}} for n in range(60)]
     with pytest.raises(Failure) as refused:
