@@ -85,7 +85,7 @@ def _operation(stated: Json, number: int, type: str) -> _Operation:
     if not isinstance(stated, dict) or stated.get("name") != "operation":
         raise _malformed(number, "is not named operation")
     for part in stated.get("part", []):  # type: ignore[union-attr]  # because the checker has seen Parameters
-        name, content = _named(part)
+        name, content = _named(part, number)
         if name in parts or (name == "value" and value):
             raise _malformed(number, "has a part twice")
         if name == "value":
@@ -105,8 +105,10 @@ def _operation(stated: Json, number: int, type: str) -> _Operation:
     return _Operation(number, str(kind), parse_path(parts["path"], type=type), parts, value)
 
 
-def _named(part: Any) -> tuple[str, Any]:
-    """The name of a part and its plain value."""
+def _named(part: Any, number: int) -> tuple[str, Any]:
+    """The name of a part and its plain value. Raises Failure INVALID for a part without a name."""
+    if not isinstance(part.get("name"), str):
+        raise _malformed(number, "has a part without a name")
     return part["name"], next((content for name, content in part.items() if name.startswith("value")), None)
 
 
