@@ -109,7 +109,11 @@ def _entry(index: int, entry: JsonObject, base_url: str) -> BundleEntry | Failur
     request, resource = entry.get("request"), entry.get("resource")
     if not isinstance(request, dict):
         return _refused(index, "An entry of a batch or transaction needs a request.", "request")
-    method, url = _METHODS[str(request["method"])], str(request["url"])
+    method, url = _METHODS.get(str(request.get("method"))), request.get("url")
+    if method is None:
+        return _refused(index, "The request needs a method.", "request.method")
+    if not isinstance(url, str):
+        return _refused(index, "The request needs a url.", "request.url")
     path, mark, query = url.removeprefix(f"{base_url}/").partition("?")
     if ":" in path.partition("/")[0] or "#" in url:
         return _refused(index, "The url must be relative, or below the base of this server.", "request.url")

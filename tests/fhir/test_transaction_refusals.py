@@ -103,6 +103,9 @@ class TestAllOrNothing:
         refusal(served.http.get(f"{served.base}/{media_key}", headers=served.headers(units=["eyes"])), 404)
 
 
+_NONE = {"extension": [{"url": "http://x.example/none", "valueCode": "unknown"}]}
+ANNOTATED: Body = {"request": {"_method": _NONE, "_url": _NONE}}
+
 BAD_ENVELOPES: list[tuple[str, Any, int]] = [
     ("another type", {"resourceType": "Bundle", "type": "message"}, 400),
     ("no type", {"resourceType": "Bundle"}, 400),
@@ -113,6 +116,7 @@ BAD_ENVELOPES: list[tuple[str, Any, int]] = [
     ("an entry without a request", transaction({"resource": {"resourceType": "Patient"}}), 400),
     ("an unknown method", transaction(entry("FETCH", "Patient/anna")), 400),
     ("no url", transaction({"request": {"method": "GET"}}), 400),
+    ("a method that is only annotated", transaction(ANNOTATED), 400),
     ("a url elsewhere", transaction(entry("GET", "https://other.example.org/fhir/Patient/1")), 400),
     ("a post without a resource", transaction(entry("POST", "Media")), 400),
     ("a post to an id", transaction(entry("POST", "Media/x", new("Media"))), 400),
@@ -138,6 +142,17 @@ BAD_ENVELOPES: list[tuple[str, Any, int]] = [
 def test_bad_envelopes_are_refused(served: Served, bundle: Body, status: int) -> None:
     with nothing_stored(served):
         refusal(post(served, bundle), status)
+
+
+@pytest.mark.parametrize(
+    ("request_of", "element"), [({}, "method"), ({"method": "GET"}, "url")], ids=["no method", "no url"]
+)
+def test_what_is_only_annotated_is_missing(served: Served, request_of: Body, element: str) -> None:
+    bundle = transaction(
+        {"request": {f"_{name}": _NONE for name in ("method", "url") if name not in request_of} | request_of}
+    )
+    issue = refusal(post(served, bundle), 400)
+    assert issue["expression"] == [f"Bundle.entry[0].request.{element}"]
 
 
 def test_bodies_over_the_limit_are_not_read(served: Served) -> None:
