@@ -1,7 +1,9 @@
 """batch (FHIR R4, http 3.1.0.11): entries that have nothing to do with each other, each with an answer of its own."""
 
 import asyncio
+import logging
 from collections.abc import Collection, Sequence
+from traceback import walk_tb
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
@@ -20,6 +22,8 @@ from fhirmedia.interactions.update import update
 from fhirmedia.r4.bundle_in import BundleEntry
 from fhirmedia.r4.query_string import decode_query
 from fhirmedia.r4.references import iter_references
+
+log = logging.getLogger("fhirmedia")
 
 AT_ONCE = 16
 """Entries under way together, so that they share commits."""
@@ -46,6 +50,9 @@ async def batch(
                 note = asker_of(asker, entry).note
                 await archive.custodian.refused(asker.caller, "batch", failure, note=note)
                 answers[entry.index] = EntryAnswer(failure=failure)
+            except Exception as crash:  # noqa: BLE001 (the others have been carried out: their answers have to be told)
+                await archive.custodian.refused(asker.caller, "batch", crash, note=asker_of(asker, entry).note)
+                answers[entry.index] = EntryAnswer(failure=_crashed(crash))
 
     async with archive.custodian.session(asker.caller, "batch", note=asker.note):
         for methods in _ORDER:
@@ -54,6 +61,13 @@ async def batch(
                     if entry.method in methods:
                         group.create_task(one(entry))
     return [answers[index] for index in range(len(entries))]
+
+
+def _crashed(crash: Exception) -> Failure:
+    """What an entry is told of what nobody foresaw: the place goes to the log, never the text."""
+    frames = [f"{frame.f_globals.get('__name__')}:{line}" for frame, line in walk_tb(crash.__traceback__)]
+    log.error("unexpected %s at %s", type(crash).__name__, " > ".join(frames[-8:]))
+    return Failure(Category.INTERNAL, "The server met a condition it did not expect.")
 
 
 def _require_apart(entry: BundleEntry, made: Collection[str]) -> None:

@@ -67,7 +67,10 @@ def _is_known(entry: BundleEntry, record: Record) -> bool:
         return names_version(entry.if_none_match, record.version)
     if entry.if_modified_since is None:
         return False
-    since = datetime.fromisoformat(entry.if_modified_since)
+    try:
+        since = datetime.fromisoformat(entry.if_modified_since)
+    except ValueError:  # a leap second: an instant of FHIR, but no datetime
+        return False
     return record.changed_at <= since.timestamp() * 1000
 
 

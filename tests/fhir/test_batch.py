@@ -145,3 +145,22 @@ def test_others_are_answered_while_a_large_bundle_is_taken_in(served: Served) ->
         else:
             assert statuses(each) == ["201"] * 5
     assert {each.status_code for each in seen} == {200, 429}
+
+
+def test_a_crash_costs_one_entry_its_answer_and_no_other(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def crash(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr("fhirmedia.interactions.batch.patch_matching", crash)
+    patch = {"resourceType": "Parameters"}
+    answer = post(served, batch(entry("POST", "Media", new("Media")), entry("PATCH", "Media?_id=x", patch)))
+    assert statuses(answer) == ["201", "500"]
+    assert answers(answer)[1]["outcome"]["issue"][0]["code"] == "exception"
+    assert "secret" not in answer.text
+    rows = by_request(served.folder)[answer.headers["x-request-id"]]
+    assert sorted((row.interaction, row.outcome) for row in rows) == [("batch", "0"), ("batch", "12"), ("create", "0")]
+
+
+def test_a_leap_second_is_no_time_the_client_is_known_to_have(served: Served) -> None:
+    answer = post(served, batch(entry("GET", "Patient/anna", ifModifiedSince="2016-12-31T23:59:60Z")))
+    assert statuses(answer) == ["200"]
