@@ -142,7 +142,7 @@ class BundleWrites:
         if sent.get("resourceType") == kind:
             rename = self._links.renaming(entry.full_url, partial(self._placeholder, entry))
             sent = relinked(sent, rename)
-            self._refuse_lost(sent, kind)
+            self._refuse_lost(sent, entry)
         resource = resource_in(self._archive, sent, kind=kind)
         if proposal.method == "update" and proposal.condition is None:
             require_id(proposal.key, resource.get("id"))
@@ -153,6 +153,7 @@ class BundleWrites:
         kind, sent = proposal.key.type, entry.resource or {}
         if sent.get("resourceType") == PARAMETERS:
             sent = relinked(sent, self._links.renaming(entry.full_url, partial(self._placeholder, entry)))
+            self._refuse_lost(sent, entry)
         change = patch_in(self._archive, sent, kind=kind)
         record = await self._session.read(proposal.key)
         made = patching(self._archive, record, change, expected=entry.expected)
@@ -167,9 +168,10 @@ class BundleWrites:
             self._placeholders[text] = key
         return self._placeholders[text]
 
-    def _refuse_lost(self, resource: JsonObject, kind: str) -> None:
+    def _refuse_lost(self, resource: JsonObject, entry: BundleEntry) -> None:
         if self._links.lost:
             text = "The reference names an entry that is not in the Bundle."
-            lost = [path for path, given in iter_references(resource, kind) if given in self._links.lost]
+            met = iter_references(resource, f"{entry.place}.resource")
+            lost = [path for path, given in met if given in self._links.lost]
             self._links.lost.clear()
             raise Failure(Category.INVALID, issues=[Issue("not-found", text, path) for path in lost])
