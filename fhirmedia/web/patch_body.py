@@ -1,5 +1,7 @@
 """The body of a PATCH: JSON Patch or FHIRPath Patch, told apart by its media type."""
 
+import asyncio
+
 from starlette.requests import Request
 
 from fhirmedia.core.errors import Category, Failure
@@ -7,7 +9,7 @@ from fhirmedia.interactions.patch import Patch
 from fhirmedia.r4.fhirpath_patch import read_fhirpath_patch
 from fhirmedia.r4.json_in import parse_json_array
 from fhirmedia.r4.json_patch import read_json_patch
-from fhirmedia.web.bodies import RESOURCE_MAX_BYTES, resource_body, whole_body
+from fhirmedia.web.bodies import LONG_BYTES, RESOURCE_MAX_BYTES, resource_body, whole_body
 from fhirmedia.web.negotiation import FHIR_JSON, media_type
 
 JSON_PATCH = "application/json-patch+json"
@@ -23,7 +25,10 @@ async def patch_body(request: Request, kind: str) -> Patch:
     if announced.name == JSON_PATCH:
         if not announced.is_ours:
             raise Failure(Category.UNSUPPORTED_MEDIA, "A JSON Patch is written in UTF-8.")
-        return read_json_patch(parse_json_array(await whole_body(request, limit=RESOURCE_MAX_BYTES)))
+        content = await whole_body(request, limit=RESOURCE_MAX_BYTES)
+        is_long = len(content) >= LONG_BYTES
+        listed = await asyncio.to_thread(parse_json_array, content) if is_long else parse_json_array(content)
+        return read_json_patch(listed)
     if announced.name == _XML_PATCH:
         text = f"XML Patch is not supported; JSON Patch ({JSON_PATCH}) and FHIRPath Patch ({FHIR_JSON}) are."
         raise Failure(Category.UNSUPPORTED_MEDIA, text)
