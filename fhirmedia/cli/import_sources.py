@@ -114,6 +114,7 @@ class _Reading:
         entries = [entry for entry in given if isinstance(entry, dict)] if isinstance(given, list) else []
         found: list[tuple[str, JsonObject]] = []
         names: dict[str, str] = {}
+        digest = hashlib.sha256(self.content).digest()
         for number, entry in enumerate(entries):
             place = f"{self.place}, entry {number}"
             resource = entry.get("resource")
@@ -122,7 +123,7 @@ class _Reading:
                 self.told(place, fault or "The entry has no resource.")
                 continue
             if "id" not in resource:
-                resource = {**resource, "id": self._id_of(entry, number)}
+                resource = {**resource, "id": _id_of(entry, digest, number)}
             url = entry.get("fullUrl")
             if isinstance(url, str) and isinstance(resource.get("resourceType"), str):
                 names[url] = f"{resource['resourceType']}/{resource['id']}"
@@ -132,12 +133,13 @@ class _Reading:
             linked = _linked(resource, names)
             yield from self._item(linked, place, size, dump(linked) if self.files else b"")
 
-    def _id_of(self, entry: JsonObject, number: int) -> str:
-        """The same each time the same Bundle is read: that of its `urn:uuid`, or one made of its content."""
-        url = entry.get("fullUrl")
-        if isinstance(url, str) and url.startswith(_URN) and FHIR_ID.match(url.removeprefix(_URN)):
-            return url.removeprefix(_URN)
-        return hashlib.sha256(hashlib.sha256(self.content).digest() + number.to_bytes(4)).hexdigest()[:32]
+
+def _id_of(entry: JsonObject, digest: bytes, number: int) -> str:
+    """The same each time the same Bundle is read: that of its `urn:uuid`, or one made of its content's digest."""
+    url = entry.get("fullUrl")
+    if isinstance(url, str) and url.startswith(_URN) and FHIR_ID.match(url.removeprefix(_URN)):
+        return url.removeprefix(_URN)
+    return hashlib.sha256(digest + number.to_bytes(4)).hexdigest()[:32]
 
 
 def _fault_of(entry: JsonObject) -> str | None:
