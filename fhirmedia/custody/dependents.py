@@ -5,6 +5,7 @@ are worked off in batches of the same size. As long as records wait, what they w
 admit a Caller; since neither is known for all of them, `access.unsettled` shows them to nobody whom those facts bind.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from fhirmedia.access.caller import Caller
 from fhirmedia.access.policy import grant_for
 from fhirmedia.core.clock import Clock
 from fhirmedia.core.disclosure import Disclosure, Touch
+from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.ids import new_id
 from fhirmedia.core.records import Key, Record
 from fhirmedia.ports.changes import Reach
@@ -29,6 +31,8 @@ AT_ONCE = 25
 """Records made anew in one transaction; each costs the writer about a millisecond."""
 
 _CHILDREN_AT_ONCE = 500
+
+log = logging.getLogger("fhirmedia")
 
 
 class Dependents:
@@ -51,6 +55,24 @@ class Dependents:
             after = self._renew(transaction, Waiting(reach))
             if after is not None:
                 transaction.defer(after)
+
+    def require_still(
+        self, transaction: RecordTransaction, caller: Caller, key: Key, *, old: bytes | None, new: JsonObject | None
+    ) -> None:
+        """Raise FORBIDDEN where a Caller bound to units or an enterprise would move records of an Organization.
+
+        What is above an Organization says whose enterprise the records of its units are in, so only a Caller whom that
+        does not bind may change it, or delete the Organization (`new` is None), once there are such records.
+        """
+        is_bound = caller.enterprise is not None or not caller.all_units
+        if LENDERS.get(key.type) is None or caller.system_reason is not None or not is_bound:
+            return
+        before = None if old is None else parse_json(old)
+        if new is not None and self._lent(key, before) == self._lent(key, new):
+            return
+        if any(transaction.newest_with(Waiting(reach), limit=1) for reach in self._reaches(transaction, key)):
+            text = "Records are in units at or below this one: the token does not allow to move or delete it."
+            raise Failure(Category.FORBIDDEN, text, expression=None if new is None else f"{key.type}.partOf")
 
     def work_off(self, transaction: RecordTransaction) -> bool:
         """Make one batch of what waits anew; whether there may be more."""
@@ -113,11 +135,15 @@ class Dependents:
             return False
         if record.key.type not in self._registry.types:
             return False
-        resource = parse_json(content)
-        entries = self._extractor.entries(resource, key=record.key, last_updated_ms=0)
-        facts = facts_of(
-            resource, entries=entries, registry=self._registry, base_url=self._base_url, lookup=bodies.body
-        )
+        try:
+            resource = parse_json(content)
+            entries = self._extractor.entries(resource, key=record.key, last_updated_ms=0)
+            facts = facts_of(
+                resource, entries=entries, registry=self._registry, base_url=self._base_url, lookup=bodies.body
+            )
+        except Failure:  # it is damaged, which `check` tells; the others need not wait for it
+            log.error("facts of a damaged %s could not be made anew", record.key.type)
+            return False
         if facts == record.facts:
             return False
         transaction.correct(replace(record, facts=facts), None if record.deleted else entries)

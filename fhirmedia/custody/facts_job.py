@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from fhirmedia.core.errors import Failure
 from fhirmedia.custody.dependents import Dependents
 from fhirmedia.ports.changes import Reach
 from fhirmedia.ports.maintenance import UpkeepStore
@@ -37,8 +36,9 @@ class FactsJob:
             try:
                 if self._pending():
                     await self.work_off()
-            except Failure:
-                log.error("facts that wait for a change elsewhere could not be made anew; it will be tried again")
+            except Exception as error:  # noqa: BLE001 (the job outlives whatever happens; what it says may quote a record)
+                text = "facts that wait for a change elsewhere could not be made anew (%s); it will be tried again"
+                log.error(text, type(error).__name__)
                 await asyncio.sleep(_REST_S)
 
     async def work_off(self) -> None:

@@ -117,7 +117,12 @@ class Intake:
         if issues:
             raise Failure(Category.UNPROCESSABLE, issues=issues)
 
-    def delete(self, transaction: RecordTransaction, grant: Grant, proposal: Proposal) -> Record:
+    def check_lending(self, transaction: RecordTransaction, caller: Caller, step: Settled) -> None:
+        """Raise FORBIDDEN where it would move records that others wrote; asked before anything is written."""
+        old = None if step.old is None else step.old.body
+        self._dependents.require_still(transaction, caller, step.key, old=old, new=step.resource)
+
+    def delete(self, transaction: RecordTransaction, caller: Caller, grant: Grant, proposal: Proposal) -> Record:
         """The version that marks the end; whether anything is about a deleted Patient is asked later.
 
         Raises Failure NOT_FOUND, FORBIDDEN, PRECONDITION.
@@ -131,6 +136,7 @@ class Intake:
             raise Failure(Category.FORBIDDEN, "The resource may be read but not deleted.")
         if old.deleted:
             return old
+        self._dependents.require_still(transaction, caller, key, old=old.body, new=None)
         record = transaction.put(Draft(key, "delete", None, old.facts, None))
         self._dependents.changed(transaction, key, old=old.body, new=None)
         return record

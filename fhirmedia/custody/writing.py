@@ -56,6 +56,7 @@ class Writing:
         self._conditions = Conditions(transaction, grant, seen)
         self._taken: set[Key] = set()
         self._ended: list[Proposal] = []
+        self._left: dict[Key, tuple[str, ...]] = {}
         self.uploads: list[Record] = []
 
     def run(self, proposals: Proposals) -> list[Written]:
@@ -101,8 +102,12 @@ class Writing:
             ("listed", listed.values()),
         ]
         return [
-            Touch(each.key, each.version, depth, each.facts.patients) for depth, several in depths for each in several
+            Touch(each.key, each.version, depth, self._concerned(each)) for depth, several in depths for each in several
         ]
+
+    def _concerned(self, record: Record) -> tuple[str, ...]:
+        """The Patients of a version, and those of the one it replaces, from whom it may have been taken."""
+        return tuple(dict.fromkeys((*record.facts.patients, *self._left.get(record.key, ()))))
 
     def _meant(self, proposal: Proposal) -> Proposal:
         """The proposed deletion, of the resource that its condition finds."""
@@ -122,7 +127,7 @@ class Writing:
                 self._ended.append(proposal)
         if proposal.key.type == BINARY:
             return self._intake.binaries.write(self._transaction, self._caller, self._grant, proposal, content=None)
-        return self._intake.delete(self._transaction, self._grant, proposal)
+        return self._intake.delete(self._transaction, self._caller, self._grant, proposal)
 
     def _settle(self, proposal: Proposal) -> Settled | Record:
         """What is to be written where, and by which right; or the record that makes it needless to."""
@@ -196,6 +201,7 @@ class Writing:
     def _put(self, steps: Sequence[Settled]) -> list[Record]:
         """The versions written; what they refer to is looked at when all are there."""
         transaction, caller = self._transaction, self._caller
+        self._left = {step.key: step.old.facts.patients for step in steps if step.old is not None}
         own = {step.key.id for step in steps if step.key.type == BINARY}
         may_stand = any(step.proposal.unless_same for step in steps)
         self.uploads = [
@@ -205,6 +211,9 @@ class Writing:
             and not (may_stand and self._intake.binaries.stands(transaction, binary_id, content))
         ]
         neighbours = Neighbours(transaction, {step.key: step.resource for step in steps} if len(steps) > 1 else {})
+        for step in steps:
+            with _at(step.proposal):
+                self._intake.check_lending(transaction, caller, step)
         written: dict[Key, Record] = {}
         for step in sorted(steps, key=lambda step: step.key.type != BINARY) if own else steps:
             with _at(step.proposal):

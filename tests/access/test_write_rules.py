@@ -370,3 +370,11 @@ def test_what_comes_back_is_created_again(living: House) -> None:
     assert changed["meta"]["versionId"] == "4"
     told = [entry["response"]["status"][:3] for entry in living.history(derm(), "Media/m")["entry"]]
     assert told == ["200", "201", "204", "201"]
+
+
+def test_a_record_that_changes_patients_is_told_to_both(living: House) -> None:
+    living.put(importer(), a("Media", "m"))
+    living.put(derm(), a("Media", "m", of="bo"))
+    (told,) = [row for row in disclosures(living.path) if row.request_id == living.last_request]
+    assert [set(touch.patients) for touch in told.touched] == [{"anna", "bo"}]
+    assert set(told.patients) == {"anna", "bo"}

@@ -1,6 +1,8 @@
 """Facts follow a change elsewhere: few at once, many in batches; until then only what old and new admit is shown."""
 
+import asyncio
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import pytest
 
 from fhirmedia.access.caller import Caller
 from fhirmedia.core.errors import Category, Failure
-from fhirmedia.custody import dependents
+from fhirmedia.custody import dependents, facts_job
 from tests.access.houses import House, anna, derm, eyes, house, importer, someone
 from tests.access.houses import _opened as opened  # an archive that is opened again
 from tests.access.records import a
@@ -134,6 +136,44 @@ def test_a_change_during_the_work_begins_it_anew(living: House, one_at_once: Non
     works_off(living)
     assert listed(living, derm()) == (["m0", "m1", "m2", "m3", "m4"], 5)
     assert listed(living, eyes()) == ([], 0)
+
+
+def test_a_damaged_record_does_not_keep_the_others_waiting(living: House, one_at_once: None) -> None:
+    living.put(importer(), visit("derm"))
+    for number in range(3):
+        living.put(importer(), picture(f"m{number}"))
+    with sqlite3.connect(living.path / "records.db") as intruder:
+        intruder.execute("UPDATE record_version SET body = X'7b' WHERE type = 'Media' AND id = 'm1'")
+    intruder.close()
+    living.put(importer(), visit("eyes"))
+    works_off(living)
+    assert pending(living) == set()
+    for id in ("m0", "m2"):
+        assert sees(living, eyes(), f"Media/{id}")
+    assert not sees(living, eyes(), "Media/m1")
+
+
+def test_the_job_outlives_whatever_happens(
+    living: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    work, tries = job(living), []
+
+    def pending_or_not() -> frozenset[Any]:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ValueError("of a patient")
+        if len(tries) == 3:
+            raise asyncio.CancelledError
+        return frozenset()
+
+    work._pending = pending_or_not
+    for pause in ("_LOOK_S", "_REST_S"):
+        monkeypatch.setattr(facts_job, pause, 0)
+    with pytest.raises(asyncio.CancelledError):
+        living.run(work.run())
+    assert len(tries) == 3
+    assert "ValueError" in caplog.text
+    assert "of a patient" not in caplog.text
 
 
 def test_a_change_of_nothing_that_is_lent_touches_nobody(living: House) -> None:
