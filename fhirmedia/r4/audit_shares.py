@@ -40,15 +40,21 @@ class Share:
 
 
 def shares(disclosure: Disclosure) -> list[Share]:
-    """One Share per patient, in order, or one without a patient; what concerns nobody is told with the first."""
+    """One Share per patient, in order, or one without a patient; what concerns nobody is told with the first.
+
+    What was refused and is not known to concern anybody may be another patient's: it has a Share of its own, the last.
+    """
     own: dict[str | None, list[Touch]] = {patient: [] for patient in disclosure.patients}
-    unconcerned = []
+    unconcerned: list[Touch] = []
+    refused: list[Touch] = []
     for touch in disclosure.touched:
         itself = (touch.key.id,) if touch.key.type == PATIENT else ()
         for patient in dict.fromkeys(touch.patients + itself):
             own.setdefault(patient, []).append(touch)
         if not touch.patients and not itself:
-            unconcerned.append(touch)
+            (refused if touch.depth == "refused" else unconcerned).append(touch)
     own = own or {None: []}
     next(iter(own.values())).extend(unconcerned)
+    if refused:
+        own.setdefault(None, []).extend(refused)
     return [Share(patient, tuple(touched)) for patient, touched in own.items()]

@@ -116,6 +116,22 @@ def test_each_event_is_of_one_patient_and_together_they_name_everything(
         assert sum(text.startswith("Patient/") for text in references(event)) == len(people)
 
 
+def test_an_attempt_on_what_may_be_anothers_is_told_apart() -> None:
+    """What was refused and is hidden may be of any patient, so the event of the first one does not tell of it."""
+    told = a_disclosure(
+        "batch",
+        touch("Media/hers", of=["anna"]),
+        touch("Media/hidden", version=None, depth="refused"),
+        touch("Organization/derm"),
+        touch("Media/his", of=["bo"], version=None, depth="refused"),
+    )
+    shared = [(share.patient, [each.key.id for each in share.touched]) for share in shares(told)]
+    assert shared == [("anna", ["hers", "derm"]), ("bo", ["his"]), (None, ["hidden"])]
+    for event in events_of(told):
+        sound(event)
+        assert ("Media/hidden" in references(event)) is (event["id"] == "disclosures-0-7-3")
+
+
 def references(node: Any) -> list[str]:
     if isinstance(node, dict):
         own = [node["reference"]] if isinstance(node.get("reference"), str) else []
