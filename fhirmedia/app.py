@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -231,14 +231,17 @@ def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock
         works = (refused.run(), house.sweeper.run(), house.facts_job.run(), watching)
         behind = [asyncio.create_task(work) for work in works]
         health.started()
-        yield
-        for task in behind:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await refused.flush()
-        await house.close()
-        log.flush()
+        try:
+            yield
+        finally:
+            for task in behind:
+                task.cancel()
+            await asyncio.gather(*behind, return_exceptions=True)
+            try:
+                await refused.flush()
+            finally:
+                await house.close()
+                log.flush()
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False)
     app.add_exception_handler(Failure, answer_failure)

@@ -1,6 +1,7 @@
 """Requests nobody could be named for: counted by address, route and reason, written once in a while."""
 
 import asyncio
+import logging
 from collections import Counter
 
 from starlette.requests import Request
@@ -11,6 +12,8 @@ from fhirmedia.web.request_log import template_of
 
 EVERY_S = 10
 MOST_KINDS = 1000
+
+log = logging.getLogger("fhirmedia")
 
 
 class UnauthenticatedCount:
@@ -24,16 +27,31 @@ class UnauthenticatedCount:
         """Note one refusal; beyond a thousand kinds in one interval they are counted together."""
         address = request.client.host if request.client else "unknown"
         kind = (address, f"{request.method} {template_of(request.scope)}", failure.issues[0].code)
-        self._counts[kind if len(self._counts) < MOST_KINDS or kind in self._counts else ("many", "", "")] += 1
+        self._add(kind, 1)
 
     async def run(self) -> None:
-        """Write what was counted, again and again until cancelled."""
+        """Write what was counted, again and again until cancelled; what could not be written is tried again."""
         while True:
             await asyncio.sleep(EVERY_S)
-            await self.flush()
+            try:
+                await self.flush()
+            except Failure:
+                log.error("requests without a known caller could not be audited; it will be tried again")
 
     async def flush(self) -> None:
-        """Write what was counted since the last time."""
+        """Write what was counted since the last time.
+
+        Raises Failure UNAVAILABLE or DISK_FULL; what is not written then stays counted.
+        """
         counts, self._counts = self._counts, Counter()
-        for (address, route, reason), number in counts.items():
-            await self._custodian.note_unauthenticated(address=address, route=route, reason=reason, number=number)
+        try:
+            for kind, number in list(counts.items()):
+                address, route, reason = kind
+                await self._custodian.note_unauthenticated(address=address, route=route, reason=reason, number=number)
+                del counts[kind]
+        finally:
+            for kind, number in counts.items():
+                self._add(kind, number)
+
+    def _add(self, kind: tuple[str, str, str], number: int) -> None:
+        self._counts[kind if len(self._counts) < MOST_KINDS or kind in self._counts else ("many", "", "")] += number
