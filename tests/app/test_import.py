@@ -120,6 +120,37 @@ def test_what_is_referred_to_may_come_later(tmp_path: Path, folder: Path) -> Non
     assert outcomes[-1]["resource"] == "Media/m1"
 
 
+def test_circles_across_transactions_come_in(tmp_path: Path, folder: Path) -> None:
+    """And so does what refers to them; what leads nowhere does not keep them out."""
+
+    def linked(number: int, to: int | str) -> dict[str, Any]:
+        link = [{"other": {"reference": f"Patient/q{to}"}, "type": "seealso"}]
+        return {"resourceType": "Patient", "id": f"q{number}", "link": link}
+
+    circles = [linked(number, (number + 50) % 100) for number in range(100)]
+    source = ndjson(tmp_path / "all.ndjson", linked(300, 0), linked(301, "-absent"), *circles)
+    code, outcomes = imported(folder, source)
+    expected = {f"Patient/{each['id']}": "stored" for each in [linked(300, 0), *circles]}
+    assert became(outcomes) == expected | {"Patient/q301": "refused"}
+    assert (code, len(outcomes)) == (1, 102)
+
+
+def test_of_states_of_one_resource_the_last_stays(tmp_path: Path, folder: Path) -> None:
+    """Even where the first has to wait for what it refers to, and where they stand in neighbouring transactions."""
+    patients = [{**PATIENT, "id": "q", "birthDate": f"19{number:02}"} for number in range(20)]
+    waiting = [ALONE, {"resourceType": "Patient", "id": "other"}, {**ALONE, "subject": {"reference": "Patient/other"}}]
+    source = ndjson(tmp_path / "all.ndjson", *waiting, *patients, {**PATIENT, "id": "p1"})
+    code, outcomes = imported(folder, source)
+    assert code == 0
+    versions = [row["version"] for row in outcomes if row["resource"] == "Patient/q"]
+    assert versions == list(range(1, 21))
+    with serving(folder) as served:
+        headers = served.headers("user/*.rs")
+        assert served.http.get(f"{served.base}/Patient/q", headers=headers).json()["birthDate"] == "1919"
+        media = served.http.get(f"{served.base}/Media/m1", headers=headers).json()
+        assert media["subject"] == {"reference": "Patient/other"}
+
+
 def test_references_that_decide_access_are_checked_unless_told_otherwise(tmp_path: Path, folder: Path) -> None:
     words = ["import", "--data", str(folder), ndjson(tmp_path / "Media.ndjson", ALONE)]
     assert main(words) == 1
