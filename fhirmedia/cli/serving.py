@@ -15,6 +15,7 @@ import uvicorn
 
 from fhirmedia.app import build_app, settled_base_url, trusted_issuers
 from fhirmedia.backends.folder import Folder, file_system_of, make_folder, open_folder
+from fhirmedia.cli.http_head import BoundedHttp
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.settings import LOOPBACK, PREFIX, Settings, load_settings
 from fhirmedia.issuer.minting import is_demo
@@ -89,7 +90,7 @@ def _run_worker(
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
-        h11_max_incomplete_event_size=128 * 1024,
+        http=BoundedHttp,
         lifespan="on",
     )
     server = Worker(config, started)
