@@ -83,7 +83,7 @@ _DELETE_VALUE = tuple(Statement(_GOING, _delete_row(table)) for table in VALUE_T
 _SELECT_VALUE = tuple(map(_select_of_resource, VALUE_TABLES))
 _DELETE_VALUES = tuple(Statement(_GOING, f"DELETE FROM {table.name} WHERE rid = ?") for table in VALUE_TABLES)
 _INSERT_WORDS, _DELETE_WORDS = Statement(_COMING, INSERT_WORDS), Statement(_GOING, DELETE_WORDS)
-_EMPTY = (*(f"DELETE FROM {table.name}" for table in (_RES, _PATIENT, _SPELLING, *VALUE_TABLES)), EMPTY_WORDS)
+_EMPTY = (*(f"DELETE FROM {table.name}" for table in (_RES, _PATIENT, _SPELLING, *VALUE_TABLES)), *EMPTY_WORDS)
 _REBUILDING = "rebuilding"
 _SET_STATE = "INSERT OR REPLACE INTO idx_state (name, value) VALUES (?, '1')"
 _CLEAR_STATE = "DELETE FROM idx_state WHERE name = ?"
@@ -144,7 +144,7 @@ class IndexWriter:
             pending.add(_UPDATE_RES, (*columns, rid))
             _exchange(pending, _rows_of(connection, rid, holds=found[1]), rows)
             _remove_people(pending, key, *found[2:])
-            if found[1] & _WORDS:
+            if words or found[1] & _WORDS:  # a stray document (as a stray row) must not stop every writer
                 pending.add(_DELETE_WORDS, (rid,))
         if words:
             pending.add(_INSERT_WORDS, (rid, words))

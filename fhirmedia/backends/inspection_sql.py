@@ -21,10 +21,13 @@ from fhirmedia.backends.maintenance_sql import (
     STRAY_RESOURCES,
     STRAY_UNCLAIMED,
     STRAY_VALUES,
+    STRAY_WORDS,
     VALUES,
 )
-from fhirmedia.backends.sqlite import open_reader
+from fhirmedia.backends.sqlite import NO_ROOM, open_reader
 from fhirmedia.backends.tables import RecordVersion
+from fhirmedia.backends.words_check import TABLES as WORDS_TABLES
+from fhirmedia.backends.words_check import words_agree
 from fhirmedia.core.digests import Digest, parse_digest
 from fhirmedia.core.records import Facts, Key, Method, Record
 from fhirmedia.ports.maintenance import Cure, Earlier, Finding, Part, Stored
@@ -46,8 +49,12 @@ _TABLES = (
 )
 _WORDS = "idx_words"
 _UNLIKE_WORDS = (
-    "SELECT a.rowid FROM main.idx_words a LEFT JOIN stored.idx_words b ON b.rowid = a.rowid WHERE a.body IS NOT b.body"
+    "SELECT r.rid FROM main.res_row r LEFT JOIN main.idx_words a ON a.rowid = r.rid"
+    " LEFT JOIN stored.idx_words b ON b.rowid = r.rid WHERE a.body IS NOT b.body"
 )
+_SPELLINGS = "idx_spelling"
+"""What was first met stays: that a code has a spelling is compared, not which."""
+_SAME_SPELLING = ("system", "code")
 _SEED = "INSERT INTO main.res_row SELECT * FROM stored.res_row WHERE type = ? AND id = ?"
 _BLOBS = "SELECT digest, size, sha1, crcs FROM blob WHERE digest > ? ORDER BY digest LIMIT ?"
 
@@ -83,6 +90,7 @@ _ROWS = (
         _Rows("index", f"'row ' || t.rid || ' of {table}'", stray, "has no resource")
         for table, stray in zip(VALUES, STRAY_VALUES, strict=True)
     ),
+    _Rows("index", "'row ' || t.rowid || ' of idx_words'", STRAY_WORDS, "has no resource"),
     _Rows("index", "p.type || '/' || p.id", STRAY_PATIENTS, "is in the timeline of a patient it is not about"),
     _Rows("index", _VERSION, MISSING_REACHES, "is missing in a history"),
     _Rows("index", _VERSION, STRAY_REACHES, "is in a history it does not belong to"),
@@ -99,7 +107,7 @@ _ROWS = (
 )
 
 
-STEPS = 1 + len(_ROWS)
+STEPS = 2 + len(_ROWS)
 """How many steps `damages` takes."""
 
 
@@ -153,7 +161,7 @@ class SqliteInspection:
         execute = self._connection.execute
         for name in (*self._rows, *self._numbers, _WORDS):
             execute(f"DELETE FROM main.{name}")
-        for name in self._numbers:
+        for name in {*self._numbers} - {_SPELLINGS}:
             execute(f"INSERT INTO main.{name} SELECT * FROM stored.{name}")
         self._index.begin(self._connection)
         keys: dict[int, Key] = {}
@@ -186,13 +194,15 @@ class SqliteInspection:
         connection = open_reader(self._path)
         try:
             for (text,) in connection.execute("PRAGMA integrity_check(100)"):
-                if text != "ok":
+                if text != "ok" and "FTS5" not in text:  # which is what `_judge_words` is for
                     yield Finding("database", self._path.name, text)
             made = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-            missing = sorted({*RecordVersion.metadata.tables} - made)
+            missing = sorted({*RecordVersion.metadata.tables, *WORDS_TABLES} - made)
             yield from (Finding("database", table, "is a table that is missing") for table in missing)
             if missing:
                 return
+            done()
+            yield from self._judge_words()
             done()
             for rows in _ROWS:
                 for (where,) in connection.execute(f"SELECT DISTINCT {rows.name} {rows.rows}"):
@@ -202,6 +212,15 @@ class SqliteInspection:
             yield Finding("database", self._path.name, "cannot be read to its end")
         finally:
             connection.close()
+
+    def _judge_words(self) -> Iterator[Finding]:
+        try:
+            if not words_agree(self._path):
+                yield Finding("index", _WORDS, "does not find the words it holds", cure="mend")
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) not in {*NO_ROOM, sqlite3.SQLITE_CANTOPEN}:
+                raise
+            yield Finding("index", _WORDS, "was not judged: there is no room for a copy", "note")
 
     def _make_tables(self) -> dict[str, list[str]]:
         """Make the tables of the index in memory; their columns, by name."""
@@ -216,7 +235,8 @@ class SqliteInspection:
 
 
 def _only_here(wanted: str, name: str, columns: Sequence[str]) -> str:
-    same = " AND ".join(f"a.{column} IS b.{column}" for column in columns)
+    compared = _SAME_SPELLING if name == _SPELLINGS else columns
+    same = " AND ".join(f"a.{column} IS b.{column}" for column in compared)
     return f"SELECT {wanted} FROM main.{name} a WHERE NOT EXISTS (SELECT 1 FROM stored.{name} b WHERE {same})"
 
 

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from fhirmedia.backends import facts_queue_sql
 from fhirmedia.backends.facts_codec import decode_facts, encode_facts
+from fhirmedia.backends.index_rows import TYPES_AT_MOST
 from fhirmedia.backends.index_values import VALUE_TABLES
 from fhirmedia.backends.reach import put_reaches, reach_text, remove_reaches
 from fhirmedia.backends.records_transaction import SqliteRecordTransaction
+from fhirmedia.backends.words_check import index_anew, is_sound
 from fhirmedia.core.digests import Digest
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.ports.changes import Reach
@@ -23,6 +25,7 @@ STRAY_RESOURCES = (
 STRAY_VALUES = tuple(
     f"FROM {table} AS t WHERE NOT EXISTS (SELECT 1 FROM res_row r WHERE r.rid = t.rid)" for table in VALUES
 )
+STRAY_WORDS = "FROM idx_words AS t WHERE NOT EXISTS (SELECT 1 FROM res_row r WHERE r.rid = t.rowid)"
 STRAY_PATIENTS = (
     "FROM idx_patient AS p WHERE NOT EXISTS (SELECT 1 FROM res_row r WHERE r.rid = p.rid AND r.type = p.type"
     " AND r.id = p.id AND r.recency = p.recency"
@@ -71,6 +74,7 @@ _MEND_INDEX = (
         f"DELETE FROM {table} WHERE rid IN (SELECT t.rid {stray})"
         for table, stray in zip(VALUES, STRAY_VALUES, strict=True)
     ),
+    f"DELETE FROM idx_words WHERE rowid IN (SELECT t.rowid {STRAY_WORDS})",
     (
         "DELETE FROM idx_patient WHERE (patient, recency, type, id)"
         f" IN (SELECT p.patient, p.recency, p.type, p.id {STRAY_PATIENTS})"
@@ -149,22 +153,31 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
             execute("INSERT OR IGNORE INTO binary_referrer (binary_id, sequence) VALUES (?, ?)", (binary_id, sequence))
             execute("DELETE FROM unclaimed_binary WHERE binary_id = ?", (binary_id,))
         if entries is not None:
-            self._erase_index_rows(record.key)
+            self._erase_index_rows(record)
             self._parts.index.put(self._connection, record, entries)
 
     def mend(self, *, claims: bool) -> None:
         self._require_written()
+        if not is_sound(self._connection):
+            index_anew(self._connection)
         for statement in (*_MEND_INDEX, *_MEND_REACHES, *(_MEND_CLAIMS if claims else ())):
             self._connection.execute(statement)
 
-    def _erase_index_rows(self, key: Key) -> None:
+    def _erase_index_rows(self, record: Record) -> None:
         execute = self._connection.execute
-        found = execute("SELECT rid FROM res_row WHERE type = ? AND id = ?", key).fetchone()
-        execute("DELETE FROM idx_patient WHERE type = ? AND id = ?", key)
+        execute("DELETE FROM idx_patient WHERE type = ? AND id = ?", record.key)
+        found = execute("SELECT rid FROM res_row WHERE type = ? AND id = ?", record.key).fetchone()
         if found is not None:
-            for table in (*VALUES, "res_row"):
-                execute(f"DELETE FROM {table} WHERE rid = ?", found)
-            execute("DELETE FROM idx_words WHERE rowid = ?", found)
+            execute("DELETE FROM res_row WHERE rid = ?", found)
+            self._erase_values(found[0], found[0])
+        # The new row goes here, where one that was lost may have left its own.
+        first = record.sequence * (TYPES_AT_MOST + 1)
+        self._erase_values(first, first + TYPES_AT_MOST)
+
+    def _erase_values(self, first: int, last: int) -> None:
+        for table in VALUES:
+            self._connection.execute(f"DELETE FROM {table} WHERE rid BETWEEN ? AND ?", (first, last))
+        self._connection.execute("DELETE FROM idx_words WHERE rowid BETWEEN ? AND ?", (first, last))
 
 
 def _legible(facts: bytes) -> Facts:

@@ -12,6 +12,10 @@ NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQ
 """A write is refused for want of room, quota or file size and leaves nothing; damage shows when a file is synced."""
 
 
+_HARMLESS = NO_ROOM | {sqlite3.SQLITE_CORRUPT_VTAB}
+"""A full-text index that contradicts itself is damage within a sound file, and can be made anew."""
+
+
 def open_writer(path: Path) -> sqlite3.Connection:
     """A connection for the one writing thread: WAL, every commit synced, transactions begun by hand."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
@@ -40,7 +44,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 def disk_failed(error: sqlite3.Error) -> bool:
     """Whether a sync or write failed in a way after which nothing this process believes about the file is safe."""
     code: int = getattr(error, "sqlite_errorcode", 0)
-    return code not in NO_ROOM and code & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT)
+    return code not in _HARMLESS and code & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT)
 
 
 def failure_of(error: sqlite3.Error) -> Failure:

@@ -58,6 +58,7 @@ M2 = "type = 'Media' AND id = 'm' AND version = 2"
 M1 = "type = 'Media' AND id = 'm' AND version = 1"
 N1 = "type = 'Media' AND id = 'n' AND version = 1"
 RID = "(SELECT rid FROM res_row WHERE type = 'Media' AND id = 'm')"
+WORDLESS = "res_row WHERE rid NOT IN (SELECT rowid FROM idx_words)"
 
 LASTING = {
     "a content is gone": (file(PICTURE, Path.unlink), {("bytes", digest_of(PICTURE))}),
@@ -186,6 +187,23 @@ CURABLE = {
         sql(f"UPDATE idx_words SET body = 'other' WHERE rowid = {RID}"),
         {("index", "Media/m")},
     ),
+    "words are kept of nothing": (
+        sql("INSERT INTO idx_words (rowid, body) VALUES (99999999, 'stray')"),
+        {("index", "row 99999999 of idx_words")},
+    ),
+    "words are kept of a resource that has none": (
+        sql(f"INSERT INTO idx_words (rowid, body) SELECT rid, 'x' FROM {WORDLESS}"),
+        None,
+    ),
+    "the words of a resource are not found": (
+        sql("DELETE FROM idx_words_data WHERE id = (SELECT max(id) FROM idx_words_data)"),
+        {("index", "idx_words")},
+    ),
+    "a resource of one version is not in the index": (
+        sql("DELETE FROM res_row WHERE type = 'Media' AND id = 'n'"),
+        None,
+    ),
+    "how a code is spelled is gone": (sql("DELETE FROM idx_spelling"), None),
     "the index shows an older version": (
         sql(f"UPDATE res_row SET sequence = sequence - 1 WHERE rid = {RID}"),
         {("index", "Media/m")},

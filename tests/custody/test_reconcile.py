@@ -3,11 +3,16 @@
 import asyncio
 import json
 import shutil
+import sqlite3
 from collections.abc import Awaitable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from fhirmedia.backends.index_rows import rebuild
+from fhirmedia.backends.sqlite import disk_failed, open_writer
+from fhirmedia.backends.words_check import words_agree
 from fhirmedia.cli.checking import repair_folder
 from fhirmedia.custody import dependents
 from tests.custody.damages import CURABLE, FILM, LASTING, M2, PICTURE, edit_facts, flip
@@ -183,19 +188,19 @@ def without_unit(identity: str, encounter: str) -> dict:
 
 async def test_references_to_what_is_absent_or_deleted_decide_nothing(data: Path) -> None:
     async with inhabited(data) as here:
-        await here.put(without_unit("x", "Encounter/never"))
+        await here.put(without_unit("x", "Encounter/never"), check_references=False)
         await here.put({"resourceType": "Encounter", "id": "e", "status": "planned", "class": {"code": "AMB"}})
         await here.delete("Encounter/e")
-        await here.put(without_unit("y", "Encounter/e"))
+        await here.put(without_unit("y", "Encounter/e"), check_references=False)
         assert (await here.check()).findings == []
 
 
 async def test_a_type_that_is_no_longer_served_is_worth_a_note(data: Path) -> None:
     async with inhabited(data) as here:
-        here.sql("UPDATE record_version SET type = 'Basic' WHERE type = 'ImagingStudy'")
+        here.sql("UPDATE record_version SET type = 'Coverage' WHERE type = 'ImagingStudy'")
         report = await here.check()
         notes = [each.where for each in report.findings if each.severity == "note"]
-        assert notes == ["Basic/s/_history/1"]
+        assert notes == ["Coverage/s/_history/1"]
 
 
 async def test_a_check_beside_a_writer_finds_nothing_wrong(data: Path) -> None:
@@ -219,6 +224,32 @@ async def test_a_check_beside_a_writer_finds_nothing_wrong(data: Path) -> None:
         await writing
         assert during >= 2
         assert written == 40
+
+
+@pytest.mark.parametrize("table", ["idx_words", "idx_words_idx"])
+async def test_a_full_text_index_that_is_missing_is_named(data: Path, table: str) -> None:
+    async with inhabited(data) as here:
+        here.sql(f"DROP TABLE {table}")
+        found = [(each.part, each.where) for each in (await here.check()).findings]
+        assert ("database", table) in found
+        assert {part for part, _ in found} == {"database"}
+
+
+async def test_a_full_text_index_that_contradicts_itself_is_no_broken_disk(data: Path) -> None:
+    async with inhabited(data) as here:
+        here.sql("UPDATE idx_words_content SET c0 = 'other'")
+        with pytest.raises(sqlite3.DatabaseError) as refused:
+            here.sql("INSERT INTO idx_words (idx_words) VALUES ('integrity-check')")
+        assert not disk_failed(refused.value)
+
+
+async def test_an_index_is_built_anew_over_a_damaged_one(data: Path) -> None:
+    async with inhabited(data) as here:
+        here.sql("UPDATE idx_words_data SET block = zeroblob(40) WHERE id > 10")
+        with closing(open_writer(here.folder.records)) as writer:
+            assert rebuild(writer, []) == 0
+        assert here.sql("SELECT count(*) FROM idx_words") == [(0,)]
+        assert words_agree(here.folder.records)
 
 
 async def test_a_number_that_went_missing_is_given_again(data: Path) -> None:
