@@ -8,6 +8,9 @@ from functools import lru_cache
 Clock = Callable[[], int]
 """Returns the present as milliseconds since 1970-01-01T00:00:00Z."""
 
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""Of the years 1 to 9999, which FHIR R4 can write."""
+
 
 def system_clock() -> int:
     """The machine's time in milliseconds, UTC."""
@@ -15,8 +18,12 @@ def system_clock() -> int:
 
 
 def instant(milliseconds: int) -> str:
-    """FHIR `instant` text in UTC with three decimals."""
-    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+    """FHIR `instant` text in UTC with three decimals; what is before the year 1 or after 9999 is shown as their ends.
+
+    Offsets lead there: the first hours of the year 1 east of Greenwich, the last of 9999 west of it.
+    """
+    shown = min(max(milliseconds, _FIRST_MS), _LAST_MS)
+    return f"{_second(shown // 1000)}.{shown % 1000:03d}Z"
 
 
 def http_date(milliseconds: int) -> str:
@@ -26,7 +33,7 @@ def http_date(milliseconds: int) -> str:
 
 @lru_cache(maxsize=256)
 def _second(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()  # strftime drops zeros of years
 
 
 @lru_cache(maxsize=4096)

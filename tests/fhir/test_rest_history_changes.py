@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
 import pytest
@@ -98,6 +98,29 @@ def test_what_is_written_during_a_walk_is_not_met(eventful: Served) -> None:
         walked += told(page)
         put(eventful, a("Media", f"late-{len(walked)}"))
     assert walked == whole
+
+
+@pytest.mark.parametrize(
+    ("edge", "shown", "is_early"),
+    [
+        ("0001-01-01T01:01:00%2B14:00", "0001-01-01T00:00:00.000Z", True),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z", True),
+        ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999Z", False),
+    ],
+)
+def test_the_ends_of_time_are_moments_like_others(eventful: Served, edge: str, shown: str, is_early: bool) -> None:
+    bundle = get(eventful, f"Media/_history?_since={edge}")
+    assert told(bundle) == (told(get(eventful, "Media/_history")) if is_early else [])
+    self_link = link(bundle, "self")
+    assert self_link is not None
+    assert shown in unquote(self_link)
+    assert get(eventful, f"_history?_at={edge}")["resourceType"] == "Bundle"
+    everything = get(eventful, f"Patient/anna/$everything?_since={edge}")
+    assert ("entry" in everything) is is_early
+    for name in ("start", "end"):
+        assert get(eventful, f"Patient/anna/$everything?{name}={edge}")["resourceType"] == "Bundle"
+    for prefix in ("ge", "lt", "ap"):
+        assert get(eventful, f"Media?_lastUpdated={prefix}{edge}")["resourceType"] == "Bundle"
 
 
 def test_since_is_inclusive(eventful: Served) -> None:
