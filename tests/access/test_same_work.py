@@ -65,7 +65,8 @@ ACTS: dict[str, Callable[[House, Any, str], object]] = {
 @pytest.mark.parametrize("who", [derm(), anna()], ids=["derm", "anna"])
 def test_hidden_is_as_much_work_as_absent(living: House, name: str, who: Any) -> None:
     work: dict[str, list[str]] = {}
-    for id in ("warm", "never", "hidden", "ended", "loose"):
+    # Twice warm: the next write after one that brought new words to the index, whatever it is about, reads those words.
+    for id in ("warm", "warm", "never", "hidden", "ended", "loose"):
         ASKED.clear()
         with suppress(Failure):
             ACTS[name](living, who, id)
