@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.backends.chained_table import ChangeChain
 from fhirmedia.backends.folder import Folder
 from fhirmedia.core.disclosure import Disclosure, decode_disclosure
 from fhirmedia.core.errors import Category, Failure
@@ -102,10 +103,10 @@ def test_without_a_log_nothing_is_disclosed(living: House) -> None:
     living.replace_stores(disclosures=closing)
 
 
-class BrokenChain:
+class BrokenChain(ChangeChain):
     """A change log that cannot be extended."""
 
-    def append(self, *_: Any) -> int:
+    def row(self, *_: Any) -> Any:
         raise Failure(Category.UNAVAILABLE, "The audit log cannot be written.")
 
 

@@ -29,6 +29,7 @@ ACCEPTED: list[tuple[str, str, Any]] = [
     ("SEARCH_SECONDS", "3", 3),
     ("ALLOW_VOLATILE_STORAGE", "yes", True),
     ("ALLOW_VOLATILE_STORAGE", "0", False),
+    ("ACCESS_LOG_STAFF", "name", "name"),
 ]
 
 
@@ -69,6 +70,7 @@ def test_without_variables_there_are_defaults() -> None:
         ("UNCLAIMED_HOURS", "soon"),
         ("SEARCH_SECONDS", "-1"),
         ("ALLOW_VOLATILE_STORAGE", "perhaps"),
+        ("ACCESS_LOG_STAFF", "everyone"),
         ("TIMEZONE", "Nowhere/Land"),
         ("TIMEZONE", "../../etc/passwd"),
         ("TIMEZONE", ""),

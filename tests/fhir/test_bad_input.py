@@ -188,7 +188,7 @@ QUERIES: dict[str, tuple[str, int]] = {
     "reverse chain": (f"_has:Media:subject:status={CANARY}", 400),
     "include": (f"_include=Media:{CANARY}", 400),
     "filter": (f"_filter=status eq {CANARY}", 400),
-    "text": (f"_text={CANARY}", 400),
+    "text": (f"_text={CANARY}*", 400),
     "damaged cursor": (f"_cursor={CANARY}", 400),
     "token in the address": (f"access_token={CANARY}", 400),
     "a long name": ("x" * 5000 + "=1", 400),
@@ -273,14 +273,16 @@ def test_hidden_and_absent_look_alike(served: Served) -> None:
 
 HEADERS: dict[str, tuple[dict[str, str], int]] = {
     "no content type": ({"Content-Type": ""}, 415),
-    "XML": ({"Content-Type": "application/fhir+xml"}, 415),
+    "XML that is JSON": ({"Content-Type": "application/fhir+xml"}, 400),
+    "Turtle": ({"Content-Type": "text/turtle"}, 415),
     "a form": ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
     "wrong charset": ({"Content-Type": "application/fhir+json; charset=iso-8859-1"}, 415),
     "UTF-16": ({"Content-Type": 'application/fhir+json; charset="utf-16"'}, 415),
     "compressed": ({"Content-Encoding": "gzip"}, 415),
     "If-Match that is none": ({"If-Match": CANARY}, 400),
     "unwanted answer": ({"Accept": "text/html"}, 406),
-    "conditional create": ({"If-None-Exist": f"identifier={CANARY}"}, 400),
+    "condition that is none": ({"If-None-Exist": f"color={CANARY}"}, 400),
+    "condition without an end": ({"If-None-Exist": f"date={CANARY}"}, 400),
 }
 
 

@@ -254,9 +254,11 @@ class TestInline:
         assert '"data"' not in made
         assert made.count('"url": "Binary/') == 4
 
-    def test_without_a_type_it_is_just_bytes(self, served: Served) -> None:
-        made = created(served, a("Media", "-", content={"data": "AAEC"}))["content"]
-        assert made["contentType"] == "application/octet-stream"
+    def test_without_a_type_it_is_refused(self, served: Served) -> None:
+        with nothing_stored(served):
+            sent = a("Media", "-", content={"data": "AAEC"})
+            issue = refusal(served.http.post(f"{served.base}/Media", json=sent, headers=served.headers()), 400)
+            assert "att-1" in issue["diagnostics"]
 
     @pytest.mark.parametrize("data", ["====", "YQ", "YWJj*", "Y WJ", "-_-_", ""])
     def test_what_is_not_base64_is_refused(self, served: Served, data: str) -> None:

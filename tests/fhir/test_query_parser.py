@@ -65,7 +65,7 @@ def test_types_are_listed_once_and_only_at_the_system() -> None:
 
 
 def test_unserved_types_are_not_searched() -> None:
-    assert refused(SERVED, "", type="Observation").category is Category.NOT_FOUND
+    assert refused(SERVED, "", type="Coverage").category is Category.NOT_FOUND
     assert refused(SERVED, "", type="Binary").category is Category.NOT_ALLOWED
 
 

@@ -1,5 +1,6 @@
 """Pictures made for tests: upright letters turned by orientation, metadata of every kind, headers that lie."""
 
+import functools
 import io
 import struct
 import zlib
@@ -150,8 +151,9 @@ def iptc() -> bytes:
     return b"Photoshop 3.0\x00" + block
 
 
+@functools.cache
 def profile() -> bytes:
-    """A colour profile."""
+    """A colour profile, the same one each time: it holds the time at which it was made."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
