@@ -23,13 +23,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def told(answer: Answer) -> set[Key]:
-    """Every resource an answer names: in its address, its Location or its body."""
+    """Every resource an answer names: in its address, its Location or its body.
+
+    An address that ends behind a type names none. What is sent to be validated is judged without a look at what is
+    stored, so only a refusal names the instance that was asked.
+    """
     response = answer.response
     path = response.request.url.path.removeprefix("/fhir/")
     keys = set()
-    if answer.route[1].startswith("/fhir/{type}/{id}") or response.status_code >= 400:
+    is_told_of = answer.route[1].startswith("/fhir/{type}/{id}") and ROUTES.get(answer.route) != "validate"
+    if is_told_of or response.status_code >= 400:
         with_id = path.split("/")[:2]
-        if len(with_id) == 2 and with_id[0] and not with_id[1].startswith("_"):
+        if len(with_id) == 2 and with_id[0] and not with_id[1].startswith(("_", "$")):
             keys.add(Key(*with_id))
     if "location" in response.headers:
         kind, id = response.headers["location"].partition("/fhir/")[2].split("/")[:2]
@@ -59,14 +64,16 @@ def test_every_answer_has_its_row(served: Served, record_property: Callable[[str
     wrong = []
     for answer in given:
         found = rows.get(answer.response.headers["x-request-id"], [])
-        if len(found) != 1:
+        # Each run of a streamed answer has a row of its own.
+        is_streamed = ROUTES.get(answer.route) == "everything" and answer.response.status_code < 400
+        if not found or (len(found) > 1 and not is_streamed):
             wrong.append(f"{answer}: {len(found)} rows")
             continue
-        touched = {touch.key for touch in found[0].touched}
+        touched = {touch.key for row in found for touch in row.touched}
         missing = told(answer) - touched
         if missing:
             wrong.append(f"{answer}: the row does not name {sorted(missing)}")
-        if found[0].outcome != outcome_of(answer.response):
+        if {row.outcome for row in found} != {outcome_of(answer.response)}:
             wrong.append(f"{answer}: outcome {found[0].outcome} for {answer.response.status_code}")
         if answer.response.status_code >= 400 and any(touch.depth != "refused" for touch in found[0].touched):
             wrong.append(f"{answer}: a refusal is told as if something had been given")
@@ -77,7 +84,7 @@ def test_every_answer_has_its_row(served: Served, record_property: Callable[[str
 
 BAD_REQUESTS = [
     ("GET", "/Media/m 1", {}, 404),
-    ("GET", "/Media/anna-derm?_format=xml", {}, 406),
+    ("GET", "/Media/anna-derm?_format=turtle", {}, 406),
     ("GET", "/Nothing/x", {}, 404),
     ("GET", "/Media?colour=red", {}, 400),
     ("GET", "/Media?_cursor=none", {}, 400),
