@@ -39,7 +39,8 @@ _VERSIONS = """
     SELECT v.type, v.id, v.version, v.sequence, v.changed_at, v.method, v.body, v.facts,
         coalesce((SELECT max(e.version) FROM record_version e
             WHERE e.type = v.type AND e.id = v.id AND e.version < v.version), 0),
-        NOT EXISTS (SELECT 1 FROM record_version n WHERE n.type = v.type AND n.id = v.id AND n.version > v.version)
+        (SELECT min(n.sequence) FROM record_version n
+            WHERE n.type = v.type AND n.id = v.id AND n.version > v.version)
     FROM record_version v WHERE v.sequence > ? ORDER BY v.sequence LIMIT ?"""
 _BEFORE = "SELECT sequence, body FROM record_version WHERE type = ? AND id = ? {0} ORDER BY version DESC LIMIT 1"
 _TABLES = (
@@ -261,14 +262,14 @@ def _stored(
     body: bytes | None,
     facts: bytes,
     follows: int,
-    newest: int,
+    replaced_at: int | None,
 ) -> Stored:
     try:
         read, legible = decode_facts(facts), True
     except ValueError:
         read, legible = Facts(), False
     record = Record(Key(type, id), version, sequence, changed_at, method, body, read)
-    return Stored(record, legible, follows, bool(newest))
+    return Stored(record, legible, follows, replaced_at)
 
 
 def _numbers(crcs: bytes) -> tuple[int, ...]:

@@ -106,14 +106,18 @@ class Reconciliation:
     ) -> Facts | None:
         """The facts the version should have instead; None if those it has are right.
 
-        Right is what followed from the records of then, or follows from those of now.
+        Right is what followed from the records of then or, since what changed elsewhere reached it only as long as it
+        was the newest, of when it was replaced; or what follows from those of now.
         """
         record, asked = stored.record, set[Key]()
         look = self._hindsight.at(made_at) if record.deleted else self._hindsight.then(made_at, asked)
         then = self._facts(resource, entries, look)
         changed = record.deleted or any(self._hindsight.last_change(key) > made_at for key in asked)
         now = self._facts(resource, entries, self._hindsight.now) if changed else then
-        if not stored.legible or record.facts not in (then, now):
+        right = [then, now]
+        if stored.replaced_at is not None and changed:
+            right.append(self._facts(resource, entries, self._hindsight.at(stored.replaced_at)))
+        if not stored.legible or record.facts not in right:
             judged.found("facts", _name(record), "has other facts than follow from its body", cure="correct")
             return now if stored.newest else then
         if stored.newest and record.facts != now:

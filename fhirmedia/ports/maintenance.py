@@ -32,13 +32,19 @@ class Finding:
 class Stored(NamedTuple):
     """One version as it is stored; `legible` is false where its facts could not be read (the record then has none).
 
-    `follows` is the number of the version before it of the same Key (0: none); `newest` that no version follows.
+    `follows` is the number of the version before it of the same Key (0: none), `replaced_at` the sequence of the one
+    after it (None: none).
     """
 
     record: Record
     legible: bool
     follows: int
-    newest: bool
+    replaced_at: int | None
+
+    @property
+    def newest(self) -> bool:
+        """Whether no version follows."""
+        return self.replaced_at is None
 
 
 class Earlier(NamedTuple):
