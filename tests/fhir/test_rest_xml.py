@@ -153,8 +153,6 @@ def test_refusals_are_told_in_xml(served: Served) -> None:
         (401, served.http.get(f"{base}{URL}", headers={"Accept": FHIR_XML})),
         (405, served.http.delete(f"{base}{URL}/_history/1", headers=wanting(served))),
         (404, served.http.get(f"{base}/a/b/c/d/e", headers=wanting(served))),
-        (431, served.http.get(f"{base}{URL}", headers=wanting(served, Other="x" * 60_000, Third="y" * 10_000))),
-        (414, served.http.get(f"{base}{URL}?{'x' * 17_000}", headers=wanting(served))),
         (404, served.http.get(f"{base}/Binary/absent", headers=wanting(served))),
     )
     for status, answer in answers:
@@ -162,6 +160,16 @@ def test_refusals_are_told_in_xml(served: Served) -> None:
         assert outcome["resourceType"] == "OperationOutcome"
         assert outcome["issue"][0]["diagnostics"]
         assert answer.headers["x-request-id"]
+
+
+def test_what_is_too_long_to_be_read_is_refused_in_json(served: Served) -> None:
+    base = served.base
+    for status, answer in (
+        (431, served.http.get(f"{base}{URL}", headers=wanting(served, Other="x" * 60_000, Third="y" * 10_000))),
+        (414, served.http.get(f"{base}{URL}?{'x' * 17_000}", headers=wanting(served))),
+    ):
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/fhir+json")
+        assert answer.json()["resourceType"] == "OperationOutcome"
 
 
 @pytest.mark.parametrize(
