@@ -4,19 +4,15 @@ import base64
 import hashlib
 import hmac
 import json
-import time
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from fhirmedia.access.scopes import Scope, parse_scopes
-
-T = TypeVar("T")
 
 NOW = 1_800_000_000
 ISSUER = "https://login.example.org/realms/region"
@@ -29,18 +25,6 @@ HASHES: dict[str, hashes.HashAlgorithm] = {"256": hashes.SHA256(), "384": hashes
 
 def parse(text: str) -> tuple[Scope, ...]:
     return parse_scopes(text, served_types=TYPES, scopable=lambda type, name: (type, name) == ("Media", "kind"))
-
-
-def quickly(act: Callable[[], T]) -> T:
-    """What the act gives; it takes less than 50 ms of CPU, measured thrice so that a collection of garbage may pass."""
-    spent = []
-    for _ in range(3):
-        began = time.process_time()
-        result = act()
-        spent.append(time.process_time() - began)
-        if spent[-1] < 0.05:
-            return result
-    raise AssertionError(f"took {min(spent):.3f} s of CPU")
 
 
 def b64(content: bytes) -> str:

@@ -28,9 +28,9 @@ from tests.access.issuing import (
     hs256,
     key_set,
     open_bytes,
-    quickly,
     rsa_signer,
 )
+from tests.quick import quickly
 
 POLICY = TokenPolicy(ISSUER, AUDIENCE, ("ES256",), ("at+jwt",), 3600)
 ANY_POLICY = TokenPolicy(ISSUER, AUDIENCE, jose.ALGORITHMS, ("at+jwt",), 3600)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from fhirmedia.issuer.check_results import CheckResult
 from fhirmedia.issuer.jose import TokenPolicy, read_key_set, verify
 from fhirmedia.issuer.token_form import BRACKETS_MAX, HEADER_MAX_BYTES, TOKEN_MAX_BYTES, open_token
-from tests.access.issuing import AUDIENCE, ISSUER, NOW, claims, ec_signer, key_set, open_bytes, quickly
+from tests.access.issuing import AUDIENCE, ISSUER, NOW, claims, ec_signer, key_set, open_bytes
+from tests.quick import quickly
 
 POLICY = TokenPolicy(ISSUER, AUDIENCE, ("ES256",), ("at+jwt",), 3600)
 KEYS = read_key_set(key_set(ec_signer()))

@@ -21,12 +21,12 @@ from tests.access.issuing import (
     ec_signer,
     key_set,
     parse,
-    quickly,
     row,
     rsa_signer,
     write_list,
 )
 from tests.access.judging import caller_of, check_of, judge
+from tests.quick import quickly
 
 SECOND = "https://login.second.example.org"
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -338,18 +339,34 @@ def test_the_names_of_other_releases_are_those_of_the_models() -> None:
     assert made_releases() == profiles().joinpath("r4", "other-releases.json").read_text("utf-8")
 
 
-CHECK_MAX_S = 0.0003
+CHECK_MAX_WALKS = 20
+"""What `scripts/bench rest` bounds by 0.3 ms of CPU takes about ten walks over the resource."""
 
 
 def test_a_strict_check_of_a_media_is_quick() -> None:
-    media, best = sample("Media"), 1.0
+    """Against a bare walk over the same members, since this machine may be slow, busy or measured line by line."""
+    media, checks, walks = sample("Media"), [], []
+    assert check(media, type="Media") == []
     for _ in range(50):
-        begun = time.process_time()
-        for _ in range(20):
-            assert check(media, type="Media") == []
-        best = min(best, (time.process_time() - begun) / 20)
-    print(f"a strict check of a Media takes {best * 1e6:.0f} us of CPU")
-    assert best <= CHECK_MAX_S
+        checks.append(_cpu_s(lambda: check(media, type="Media")))
+        walks.append(_cpu_s(lambda: _members(media, "Media")))
+    print(f"a strict check of a Media takes {min(checks) * 1e6:.0f} us of CPU, a walk {min(walks) * 1e6:.0f} us")
+    assert min(checks) <= CHECK_MAX_WALKS * min(walks)
+
+
+def _cpu_s(call: Callable[[], object], times: int = 20) -> float:
+    begun = time.process_time()
+    for _ in range(times):
+        call()
+    return (time.process_time() - begun) / times
+
+
+def _members(value: Any, path: str) -> int:
+    if isinstance(value, dict):
+        return 1 + sum([_members(each, f"{path}.{name}") for name, each in value.items()])
+    if isinstance(value, list):
+        return 1 + sum([_members(each, f"{path}[{at}]") for at, each in enumerate(value)])
+    return 1
 
 
 @pytest.mark.parametrize("components", [1, 5000])
