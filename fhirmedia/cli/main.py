@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Protocol
 
 from fhirmedia import __version__
+from fhirmedia.cli.garbage import uncollected
 from fhirmedia.core.errors import Failure
 
 COMMANDS = {
@@ -71,7 +72,8 @@ def _command(words: Sequence[str]) -> tuple[Command, argparse.Namespace]:
     for name, meaning in COMMANDS.items():
         command = commands.add_parser(name, help=meaning, description=meaning.capitalize() + ".")
         if name == chosen:
-            modules[name] = import_module(f"fhirmedia.cli.{name}_command")
+            with uncollected():
+                modules[name] = import_module(f"fhirmedia.cli.{name}_command")
             modules[name].add_arguments(command)
     arguments = parser.parse_args(words)
     return modules[arguments.command], arguments

@@ -15,6 +15,7 @@ import uvicorn
 
 from fhirmedia.app import build_app, settled_base_url, trusted_issuers
 from fhirmedia.backends.folder import Folder, file_system_of, make_folder, open_folder
+from fhirmedia.cli.garbage import uncollected
 from fhirmedia.cli.http_head import BoundedHttp
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.settings import LOOPBACK, PREFIX, Settings, load_settings
@@ -83,7 +84,8 @@ class Worker(uvicorn.Server):
 def _run_worker(
     folder: Folder, settings: Settings, base_url: str, listener: socket.socket, started: Callable[[], None]
 ) -> int:
-    app = build_app(folder, settings, base_url=base_url)
+    with uncollected():
+        app = build_app(folder, settings, base_url=base_url)
     config = uvicorn.Config(
         app,
         access_log=False,
