@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scripts.benchmarks.bytes_rows import bytes_rows
-from scripts.benchmarks.corpus import DCM, OWNING_UNIT, SCT
+from scripts.benchmarks.corpus import DCM, OWNING_UNIT, SCT, corpus
 from scripts.benchmarks.load import load
 from scripts.benchmarks.prepare import folder_of
 from scripts.benchmarks.rows import Row
@@ -48,7 +48,7 @@ def core(sizes: Sequence[int], *, only: Sequence[str] | None, json_file: str | N
     """Measure, print, and (with a file) keep the rows."""
     rows: list[Row] = []
     groups: dict[str, Callable[[], list[Row]]] = {
-        "read": lambda: read_rows(folder_of(sizes[0])),
+        "read": lambda: read_rows(sizes[0]),
         "timeline": lambda: timeline_rows(sizes),
         "create": lambda: create_rows(folder_of(sizes[0])),
         "bytes": lambda: bytes_rows(folder_of(sizes[0])),
@@ -77,9 +77,10 @@ class Side:
     errors: int
 
 
-def read_rows(folder: Path) -> list[Row]:
+def read_rows(size: int) -> list[Row]:
     """Read by id with 16 connections: ours, the audited yardstick, the bare route, taking turns."""
-    path = "/fhir/Media/m-100"
+    folder = folder_of(size)
+    path = "/fhir/" + next(f"Media/{each['id']}" for each in corpus(size) if each["resourceType"] == "Media")
     headers = {"Authorization": authorization(folder)}
     with (
         fhirmedia(folder) as ours,

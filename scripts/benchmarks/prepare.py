@@ -1,7 +1,7 @@
-"""`scripts/bench prepare`: folders of 50 000 and 1 000 000 resources, once per schema.
+"""`scripts/bench prepare`: folders of 50 000 and 1 000 000 resources, once per corpus.
 
 The resources go through extraction, facts, index and the records' own transactions; the HTTP interface is left out,
-which would take an hour.
+which would take an hour. A folder of an older schema is migrated; one whose index must be built anew is made again.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from fhirmedia.backends.chained_table import ChangeChain
-from fhirmedia.backends.folder import Folder, make_folder
+from fhirmedia.backends.folder import Folder, folder_version, make_folder, migrate_folder, open_folder
 from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.migrations import SCHEMA_VERSION
 from fhirmedia.backends.records_sql import SqliteRecordStore
@@ -22,6 +22,7 @@ from fhirmedia.backends.records_transaction import TransactionParts
 from fhirmedia.cli.progress import Progress
 from fhirmedia.core.clock import system_clock
 from fhirmedia.core.disclosure import Disclosure, Touch
+from fhirmedia.core.errors import Failure
 from fhirmedia.core.records import Key
 from fhirmedia.issuer.minting import mark_demo
 from fhirmedia.ports.records import Draft, RecordTransaction
@@ -30,27 +31,28 @@ from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.facts import facts_of
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.registry import load_registry
-from scripts.benchmarks.corpus import corpus
+from scripts.benchmarks.corpus import NUMBER, corpus
 
 PLACE = Path("bench-data")
 SIZES = (50_000, 1_000_000)
 BATCH = 1_000
 BASE = "http://127.0.0.1:8471/fhir"
+ZONE = "Europe/Stockholm"
 
 
 def folder_of(size: int) -> Path:
     """Where the folder of this size is."""
-    return PLACE / f"schema-{SCHEMA_VERSION}-{size}"
+    return PLACE / f"corpus-{NUMBER}-{size}"
 
 
 def prepare(size: int) -> Path:
-    """The folder, made if it is not there."""
+    """The folder, made or migrated if need be."""
     path = folder_of(size)
-    if (path / "complete").exists():
+    if (path / "complete").exists() and _is_up_to_date(path):
         return path
     shutil.rmtree(path, ignore_errors=True)
     path.parent.mkdir(exist_ok=True)
-    folder = make_folder(path, timezone="Europe/Stockholm")
+    folder = make_folder(path, timezone=ZONE)
     mark_demo(path)
     started = time.monotonic()
     asyncio.run(_fill(folder, size))
@@ -60,9 +62,23 @@ def prepare(size: int) -> Path:
     return path
 
 
+def _is_up_to_date(path: Path) -> bool:
+    """Whether the folder has the schema of this program, migrated to it if it was older, and a whole index."""
+    folder = Folder(path)
+    if folder_version(path) < int(SCHEMA_VERSION):
+        with folder.hold(alone=True):
+            migrate_folder(folder)
+    try:
+        open_folder(path, timezone=ZONE, allow_volatile=True)
+    except Failure as failure:
+        print(f"{path} is made again: {failure}")
+        return False
+    return True
+
+
 async def _fill(folder: Folder, size: int) -> None:
     registry = load_registry()
-    extractor = Extractor(registry, base_url=BASE, zone=ZoneInfo("Europe/Stockholm"))
+    extractor = Extractor(registry, base_url=BASE, zone=ZoneInfo(ZONE))
     store = SqliteRecordStore(
         folder.records,
         lock_file=folder.write_lock,

@@ -3,6 +3,7 @@
 import http.client
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -41,7 +42,8 @@ class Running:
 
 @contextmanager
 def running(command: Sequence[str], *, port: int, path: str) -> Iterator[Running]:
-    """The command as a process, once `path` answers."""
+    """The command as a process, once `path` answers. Raises RuntimeError if the port is taken."""
+    _require_free(port)
     LOG.parent.mkdir(exist_ok=True)
     with LOG.open("wb") as log:
         process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=subprocess.STDOUT)
@@ -87,7 +89,14 @@ def wait_for(port: int, path: str, *, seconds: float = 60) -> float:
     raise RuntimeError(f"nothing answers on port {port}")
 
 
-def authorization(folder: Path) -> str:
-    """A header value for staff of every unit."""
-    token = mint(folder, scope="user/*.cruds", audience=BASE, now_s=system_clock() // 1000)
+def _require_free(port: int) -> None:
+    """So that no other server is measured."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise RuntimeError(f"something else listens on port {port}")
+
+
+def authorization(folder: Path, *, units: Sequence[str] = ()) -> str:
+    """A header value for staff of these units, or of every unit."""
+    token = mint(folder, scope="user/*.cruds", audience=BASE, now_s=system_clock() // 1000, units=units)
     return f"Bearer {token}"
