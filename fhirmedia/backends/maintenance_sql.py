@@ -1,6 +1,8 @@
 """What only upkeep does to the records: releases what nobody refers to, and mends facts, links and index rows."""
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from fhirmedia.backends import facts_queue_sql
 from fhirmedia.backends.facts_codec import decode_facts, encode_facts
@@ -14,6 +16,8 @@ from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.ports.changes import Reach
 from fhirmedia.ports.facts_queue import Waiting
 from fhirmedia.r4.values import IndexEntries
+
+T = TypeVar("T")
 
 VALUES = tuple(table.name for table in VALUE_TABLES)
 
@@ -155,6 +159,14 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
         if entries is not None:
             self._erase_index_rows(record)
             self._parts.index.put(self._connection, record, entries)
+        self._parts.outbox.stage(self._pending, record, before=had, now=self._now)
+
+    def beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run statements on the tables of an index beside the database, which the rows that wait do not touch.
+
+        They are not undone where the work that runs them is refused afterwards: let them come last.
+        """
+        return work(self._connection)
 
     def mend(self, *, claims: bool) -> None:
         self._require_written()

@@ -164,6 +164,7 @@ class SqliteRecordStore:
             if not all(isinstance(outcome, BaseException) for outcome in outcomes):
                 transaction.write_all()
                 self._writer.execute("COMMIT")
+                self._parts.outbox.committed()
             return outcomes
         finally:
             if self._writer.in_transaction:

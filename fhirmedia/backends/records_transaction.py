@@ -3,7 +3,7 @@
 import sqlite3
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sqlalchemy import bindparam, delete, insert, select
@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, insert, select
 from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.backends.chained_table import INSERT_QUERY, INSERT_ROW
 from fhirmedia.backends.facts_codec import decode_facts, encode_facts
+from fhirmedia.backends.following.outbox_rows import OutboxRows
 from fhirmedia.backends.pending_rows import PendingRows, Statement
 from fhirmedia.backends.reach import INSERT as INSERT_REACH
 from fhirmedia.backends.reach import reach_rows
@@ -123,6 +124,7 @@ class TransactionParts:
 
     index: IndexRows
     changes: ChangeLog
+    outbox: OutboxRows = field(default_factory=OutboxRows)
 
 
 def content_of(row: tuple[Any, ...]) -> Content:
@@ -149,6 +151,7 @@ class SqliteRecordTransaction:
         self._waiting: set[str | Key] = set()
         self._has_savepoint = False
         parts.index.begin(connection)
+        parts.outbox.begin(connection)
         row = connection.execute(_HEAD).fetchone()
         self._next_sequence = self._first_sequence = 1 if row is None else row[0] + 1
         self._now = now if row is None else max(now, row[1])
@@ -257,6 +260,7 @@ class SqliteRecordTransaction:
             pending.add(_DELETE_UNCLAIMED, {"binary_id": binary_id})
             self._waiting.add(binary_id)
         self._index(record, draft.entries)
+        self._parts.outbox.stage(pending, record, before=None if last is None else last.facts, now=self._now)
         self._next_sequence = sequence + 1
         self._before.setdefault(key, last)
         self._newest[key] = record

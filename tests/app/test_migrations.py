@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 from fhirmedia.backends import index_tables, tables
 from fhirmedia.backends.chained_table import TABLES
 from fhirmedia.backends.folder import Folder, make_folder, migrate_folder, open_folder
+from fhirmedia.backends.following import tables as following_tables
 from fhirmedia.backends.migrations import SCHEMA_VERSION, STEPS, make_schema
 from fhirmedia.backends.migrations.versions import step_0001_baseline
 from fhirmedia.core.errors import Category, Failure
@@ -19,7 +20,7 @@ from fhirmedia.issuer.minting import mark_demo
 from tests.app.commands import command
 from tests.servers import serving
 
-DECLARED = (tables, index_tables)
+DECLARED = (tables, index_tables, following_tables)
 ZONE = "Europe/Stockholm"
 
 

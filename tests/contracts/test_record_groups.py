@@ -12,6 +12,7 @@ import pytest
 
 from fhirmedia.backends.chained_table import ChangeChain
 from fhirmedia.backends.folder import make_folder
+from fhirmedia.backends.following.generations import begin
 from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.maintenance_sql import SqliteUpkeepTransaction
 from fhirmedia.backends.records_sql import SqliteRecordStore
@@ -30,6 +31,7 @@ BINARIES = ("b0", "b1", "b2")
 TABLES = (
     "record_version", "version_reach", "blob", "binary_content", "binary_referrer", "unclaimed_binary",
     "audit_row", "raw_query", "res_row", "idx_patient", "idx_token", "idx_date", "idx_uri", "idx_words",
+    "index_outbox", "index_outbox_patient",
 )  # fmt: skip
 GROUPS, WORKS = 12, 8
 
@@ -117,6 +119,10 @@ def told(outcome: object) -> object:
     return outcome.category if isinstance(outcome, Failure) else outcome
 
 
+def follow(transaction: SqliteUpkeepTransaction) -> None:
+    transaction.beside(lambda connection: begin(connection, "g", fingerprint="f", types=frozenset({"Media"}), now=1))
+
+
 def rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     reader = open_reader(path)
     found = {table: sorted(reader.execute(f"SELECT * FROM {table}"), key=repr) for table in TABLES}
@@ -128,6 +134,8 @@ def rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
 async def test_together_is_one_after_the_other(tmp_path: Path, seed: int) -> None:
     together, together_path = opened(tmp_path / "together")
     apart, apart_path = opened(tmp_path / "apart")
+    for each in (together, apart):
+        await each.write(follow)
     for store in (together, apart):
         await store.write(everything)
     refused = written = 0
