@@ -1,17 +1,15 @@
 """Facts as the compact JSON bytes that stand beside each version."""
 
-import json
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
 from fhirmedia.core.records import Facts
-from fhirmedia.r4.codec import decoder
+from fhirmedia.r4.codec import decoder, dump
 
 _DEFAULTS = Facts()
 _NAMES = tuple(item.name for item in fields(Facts))
 _decode = decoder(Facts)
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def encode_facts(facts: Facts) -> bytes:
@@ -21,7 +19,7 @@ def encode_facts(facts: Facts) -> bytes:
         value = getattr(facts, name)
         if value != getattr(_DEFAULTS, name):
             stated[name] = value
-    return _encode(stated).encode()
+    return dump(stated)
 
 
 @lru_cache(maxsize=4096)

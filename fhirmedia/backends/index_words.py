@@ -40,10 +40,18 @@ def mark_of(rank: int) -> str:
 
 def _lines(text: str, sign: str) -> Iterable[str]:
     for value in text.split(BREAK):
-        words = words_of(value)
-        if words:
-            yield from [_line(sign, word) for word in words]
-            yield sign + _BETWEEN
+        yield from _frequent(value, sign) if len(value) <= _FREQUENT else _value_lines(value, sign)
+
+
+def _value_lines(value: str, sign: str) -> tuple[str, ...]:
+    """A line for each word of one value, and one that ends it; none for a value without words."""
+    lines = [_line(sign, word) for word in words_of(value)]
+    return (*lines, sign + _BETWEEN) if lines else ()
+
+
+_frequent = lru_cache(maxsize=16_384)(_value_lines)
+_FREQUENT = 100
+"""Values up to this many characters are remembered: names of codes, devices and departments come again and again."""
 
 
 @lru_cache(maxsize=32_768)

@@ -7,6 +7,7 @@ on another server never becomes a Key.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fhirmedia.core.records import Key
 from fhirmedia.r4.elements import resource_types
@@ -31,6 +32,7 @@ class Target:
     url: str | None = None
 
 
+@lru_cache(maxsize=16_384)
 def parse_reference(text: str, *, base_url: str) -> Target:
     """The Target of `Reference.reference`; `base_url` is our own address without a slash at its end."""
     local = _LOCAL(text.removeprefix(f"{base_url}/"))
