@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from fhirmedia import __version__
 from fhirmedia.access.policy import scope_parser
+from fhirmedia.backends.added_sql import AddedParameters, added_in
 from fhirmedia.backends.audit_files import slot_logs
 from fhirmedia.backends.audit_index_sql import AuditIndexSql
 from fhirmedia.backends.audit_upkeep import AuditUpkeep, changes_head
@@ -45,6 +46,7 @@ from fhirmedia.issuer.minting import demo_row, ensure_key, is_demo
 from fhirmedia.issuer.trusted import TrustedIssuers, load_issuers
 from fhirmedia.ports.disclosures import Witness
 from fhirmedia.ports.views import RecordView
+from fhirmedia.r4.added import Latecomers, load_added, with_added
 from fhirmedia.r4.audit_event import AUDIT_EVENT
 from fhirmedia.r4.conformance import definition_types, definitions
 from fhirmedia.r4.extract import Extractor
@@ -66,13 +68,14 @@ CHECKPOINT_TYPE = "fhirmedia-checkpoint"
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """An Archive on an open folder, who sweeps and mends it, and what has to be closed after it."""
+    """An Archive on an open folder, what works behind it, and what has to be closed after it."""
 
     archive: Archive
     disclosures: DisclosureLogSql
     sweeper: Sweeper
     facts_job: FactsJob
     mender: Mender
+    added: AddedParameters
     close: Callable[[], Awaitable[None]]
 
 
@@ -138,6 +141,12 @@ def trusted_issuers(settings: Settings, folder: Folder, registry: Registry, *, b
     )
 
 
+def registry_of(folder: Folder) -> Registry:
+    """What the program serves on this folder. Raises Failure INVALID, UNAVAILABLE."""
+    own = load_registry()
+    return with_added(own, load_added(added_in(folder.records), own))
+
+
 def open_house(
     folder: Folder,
     settings: Settings,
@@ -152,7 +161,8 @@ def open_house(
     `mismatched` is told how many hits of a search the re-check refused. Raises Failure CONFLICT where somebody else's
     hold forbids it.
     """
-    registry = load_registry()
+    own, known = load_registry(), added_in(folder.records)
+    registry = with_added(own, load_added(known, own))
     zone = ZoneInfo(settings.timezone)
     extractor = Extractor(registry, base_url=base_url, zone=zone)
     held = folder.hold(alone=alone)
@@ -160,7 +170,7 @@ def open_house(
     records = SqliteRecordStore(
         folder.records,
         lock_file=folder.write_lock,
-        parts=TransactionParts(IndexWriter(), ChangeChain()),
+        parts=TransactionParts(IndexWriter(Latecomers(own, known, base_url=base_url, zone=zone)), ChangeChain()),
         clock=clock,
         on_broken=_end_process,
     )
@@ -178,7 +188,8 @@ def open_house(
     upkeep = AuditUpkeep(
         folder.audit / "upkeep.lock", head=lambda: changes_head(folder.records), witness=witness, index=events
     )
-    described = DefinitionsInMemory(partial(definitions, registry), extractor)
+    added = AddedParameters(folder.records, registry, own=own, known=known)
+    described = DefinitionsInMemory(partial(definitions, registry), extractor, edition=lambda: registry.added)
     views: dict[str, RecordView] = {AUDIT_EVENT: events, **dict.fromkeys(definition_types(registry), described)}
     stores = Stores(records, objects, index, counts, disclosures, views=views, mismatched=mismatched, pending=pending)
     dependents = Dependents(registry, extractor, base_url=base_url, clock=clock)
@@ -199,6 +210,7 @@ def open_house(
         await index.close()
         await events.close()
         pending.close()
+        added.close()
         await objects.close()
         held.close()
 
@@ -210,7 +222,7 @@ def open_house(
         unclaimed_hours=settings.unclaimed_hours,
     )
     facts_job = FactsJob(records, dependents, pending=pending)
-    return House(archive, disclosures, sweeper, facts_job, Mender(records, clock=clock), close)
+    return House(archive, disclosures, sweeper, facts_job, Mender(records, clock=clock), added, close)
 
 
 def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock = system_clock) -> ASGIApp:
@@ -228,7 +240,7 @@ def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         issuers.warm(clock() // 1000)
         watching = metrics.watch(lambda: (disclosures.head.log_id, disclosures.head.sequence, disclosures.attested))
-        works = (refused.run(), house.sweeper.run(), house.facts_job.run(), watching)
+        works = (refused.run(), house.sweeper.run(), house.facts_job.run(), house.added.run(), watching)
         behind = [asyncio.create_task(work) for work in works]
         health.started()
         try:

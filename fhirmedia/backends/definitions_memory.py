@@ -17,10 +17,18 @@ from fhirmedia.r4.json_types import JsonObject
 
 
 class DefinitionsInMemory:
-    """RecordView of the types that describe the server."""
+    """RecordView of the types that describe the server; they are made anew whenever `edition` gives another object."""
 
-    def __init__(self, definitions: Callable[[], Iterable[JsonObject]], extractor: Extractor) -> None:
+    def __init__(
+        self,
+        definitions: Callable[[], Iterable[JsonObject]],
+        extractor: Extractor,
+        *,
+        edition: Callable[[], object] = lambda: None,
+    ) -> None:
         self._definitions = definitions
+        self._edition = edition
+        self._made_of: object = None
         self._extractor = extractor
         self._records: dict[Key, Record] = {}
         self._index = MemoryIndex()
@@ -35,20 +43,22 @@ class DefinitionsInMemory:
         return await self._index.search(query, page=page)
 
     async def _made(self) -> None:
-        if not self._records:
+        if not self._records or self._made_of is not self._edition():
             await asyncio.to_thread(self._make)
 
     def _make(self) -> None:
         with self._lock:
-            if self._records:
+            edition = self._edition()
+            if self._records and self._made_of is edition:
                 return
             records: dict[Key, Record] = {}
+            index = MemoryIndex()
             for resource in self._definitions():
                 record = _record(resource)
                 records[record.key] = record
                 entries = self._extractor.entries(resource, key=record.key, last_updated_ms=record.changed_at)
-                self._index.put(entries, record.facts)
-            self._records = records
+                index.put(entries, record.facts)
+            self._records, self._index, self._made_of = records, index, edition
 
 
 def _record(resource: JsonObject) -> Record:

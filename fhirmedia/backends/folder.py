@@ -67,6 +67,13 @@ class Folder:
             raise Failure(Category.CONFLICT, f"The data folder is in use. {text}")
         return lock
 
+    def hold_filling(self) -> IO[str]:
+        """The right to fill in a search parameter, until the file is closed. Raises Failure CONFLICT."""
+        lock = self._lock("filling.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if lock is None:
+            raise Failure(Category.CONFLICT, "Another search parameter is being indexed by; wait for it.")
+        return lock
+
     def take_sweeper(self) -> IO[str] | None:
         """The right to sweep, until the file is closed; None while another process has it."""
         return self._lock("sweeper.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,6 +13,7 @@ from itertools import islice
 from sqlalchemy import Table
 
 from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.backends.added_sql import added_text
 from fhirmedia.backends.index_sql import search_within
 from fhirmedia.backends.index_tables import (
     IN_COMPARTMENT,
@@ -36,6 +37,7 @@ from fhirmedia.backends.tables import table_of
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.ports.index import Hits, Page
+from fhirmedia.r4.added import Latecomers
 from fhirmedia.r4.values import DateValue, IndexEntries
 
 TYPES_AT_MOST = 255
@@ -93,19 +95,25 @@ _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class IndexWriter:
-    """Keeps the rows of current resources; one per writer thread. Call `begin` first in each transaction."""
+    """Keeps the rows of current resources; one per writer thread. Call `begin` first in each transaction.
 
-    def __init__(self) -> None:
+    `late` completes entries by what was added to the folder's search parameters after they were made.
+    """
+
+    def __init__(self, late: Latecomers | None = None) -> None:
+        self._late = late
         self._terms = WritableTerms()
         self._values = ValueRows(self._terms)
         self._equipped: sqlite3.Connection | None = None
 
     def begin(self, connection: sqlite3.Connection) -> None:
-        """Take note of what other transactions committed; without it `put` is right, but slower."""
+        """Take note of what other transactions committed. Raises Failure UNAVAILABLE as `Latecomers.follow`."""
         if self._equipped is not connection:  # not later: SQLite refuses it while a statement is under way
             equip(connection)
             self._equipped = connection
         self._terms.begin(connection)
+        if self._late is not None:
+            self._late.follow(added_text(connection))
 
     def put(self, connection: sqlite3.Connection, record: Record, entries: IndexEntries) -> None:
         """Make these the index rows of the record's Key, now. Raises as `stage`."""
@@ -128,6 +136,8 @@ class IndexWriter:
         one at most.
         """
         key = record.key
+        if self._late is not None:
+            entries = self._late.completed(entries, record.body)
         found = connection.execute(_FIND_RES, key).fetchone() if not is_first else None
         rid = self._new_rid(connection, record) if found is None else found[0]
         people = _people_in(entries, record.facts)

@@ -113,10 +113,14 @@ STEPS = 2 + len(_ROWS)
 
 
 class SqliteInspection:
-    """Inspection of the database at `path`; one thread at a time."""
+    """Inspection of the database at `path`; one thread at a time.
 
-    def __init__(self, path: Path) -> None:
+    `filling` are types whose index is being filled for a search parameter: their rows are not compared meanwhile.
+    """
+
+    def __init__(self, path: Path, *, filling: Collection[str] = ()) -> None:
         self._path = path
+        self._filling = filling
         self._connection = sqlite3.connect(":memory:", isolation_level=None, uri=True, cached_statements=512)
         self._connection.execute("ATTACH ? AS stored", (f"file:{path}?mode=ro",))
         tables = self._make_tables()
@@ -167,6 +171,8 @@ class SqliteInspection:
         self._index.begin(self._connection)
         keys: dict[int, Key] = {}
         for record, entries in resources:
+            if record.key.type in self._filling:
+                continue
             execute(_SEED, record.key)  # so that the number of the row is the stored one
             self._index.put(self._connection, record, entries)
             (rid,) = execute("SELECT rid FROM main.res_row WHERE type = ? AND id = ?", record.key).fetchone()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from fhirmedia.backends.added_sql import have_all_ready
 from fhirmedia.backends.folder import UNFINISHED
 from fhirmedia.backends.index_rows import rebuild
 from fhirmedia.backends.records_sql import record_of
@@ -33,7 +34,8 @@ def reindex(
     """Rebuild the index, for dates without a time read in `timezone`; returns how many resources are in it.
 
     `entries_of` is None for what is not searched; `on_progress` is told how many changes of the log are behind. An
-    interrupted rebuild has to be run again, and the folder says so. Raises Failure DISK_FULL or UNAVAILABLE.
+    interrupted rebuild has to be run again, and the folder says so. What was added to its search parameters can then be
+    searched by, so `entries_of` has to know all of it. Raises Failure DISK_FULL or UNAVAILABLE.
     """
     with closing(open_writer(path)) as writer, closing(open_reader(path)) as reader:
 
@@ -43,6 +45,7 @@ def reindex(
         try:
             writer.execute(_SET_TIMEZONE, (UNFINISHED,))
             number = rebuild(writer, _resources(reader, entries_of, on_progress), on_progress=after_batch)
+            have_all_ready(writer)
             writer.execute(_SET_TIMEZONE, (timezone,))
             writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:

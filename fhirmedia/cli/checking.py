@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from fhirmedia.app import registry_of
 from fhirmedia.backends.folder import Folder
 from fhirmedia.backends.inspection_sql import STEPS, SqliteInspection
 from fhirmedia.backends.objects_files import FileObjectStore
@@ -15,7 +16,6 @@ from fhirmedia.custody.mending import Mender
 from fhirmedia.custody.reconcile import Correction, Reconciliation, judge_bytes, judge_leftovers
 from fhirmedia.ports.maintenance import Finding
 from fhirmedia.r4.extract import Extractor
-from fhirmedia.r4.registry import load_registry
 
 KEPT = 1_000
 """Findings remembered to be shown; all are counted."""
@@ -69,11 +69,11 @@ async def check_folder(
     Where the database itself is damaged nothing else is looked at.
     """
     report = Report()
-    registry = load_registry()
+    registry = registry_of(folder)
     extractor = Extractor(registry, base_url=base_url, zone=ZoneInfo(settings.timezone))
     objects = FileObjectStore(folder.path, on_broken=lambda: None)
     try:
-        with closing(SqliteInspection(folder.records)) as inspection:
+        with closing(SqliteInspection(folder.records, filling=registry.waiting)) as inspection:
             with Progress("database", STEPS) as progress:
                 for finding in inspection.damages(done=progress.advance):
                     report.add([finding])

@@ -3,9 +3,10 @@
 import argparse
 from zoneinfo import ZoneInfo
 
-from fhirmedia.app import base_url_of
+from fhirmedia.app import base_url_of, registry_of
 from fhirmedia.backends.folder import note_base_url, served_base_url
 from fhirmedia.backends.reindexing import last_sequence, reindex
+from fhirmedia.cli.filling import fill
 from fhirmedia.cli.opening import add_served_port, existing_folder
 from fhirmedia.cli.options import add_data
 from fhirmedia.cli.progress import Progress
@@ -13,16 +14,27 @@ from fhirmedia.core.records import Record
 from fhirmedia.custody.binaries import BINARY
 from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.json_in import parse_json
-from fhirmedia.r4.registry import load_registry
 from fhirmedia.r4.values import IndexEntries
 
 EXAMPLES = """\
-Needed after FHIRMEDIA_TIMEZONE changed, after a search parameter was added, and where `fhirmedia check` says that the
+Needed after FHIRMEDIA_TIMEZONE changed, after an upgrade that says so, and where `fhirmedia check` says that the
 index is wrong in many places. Records, facts, bytes and audit stay as they are. The server must be stopped; if the
 command is interrupted, run it again before serving.
 
-example:
+With --parameter the server goes on serving. X is a file with a FHIR SearchParameter of your own; its definition is
+kept in the data folder, and whatever is written from then on is indexed by it. What is stored already follows, newest
+definitions replacing older ones of the same code. When all is done, not before, the parameter is in the
+CapabilityStatement and searches take it. Stopped in between (Ctrl-C, kill), the same command, or --parameter CODE,
+goes on from there.
+
+examples:
   fhirmedia reindex --data /srv/fhirmedia
+  fhirmedia reindex --data /srv/fhirmedia --parameter photographer.json
+
+photographer.json (each part of the expression begins with its type):
+  {"resourceType": "SearchParameter", "id": "photographer", "url": "https://example.org/SearchParameter/photographer",
+   "name": "Photographer", "status": "active", "description": "Who took the picture.", "code": "photographer",
+   "base": ["Media"], "type": "reference", "expression": "Media.operator", "target": ["Practitioner"]}
 """
 
 
@@ -31,13 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add_data(parser)
+    parser.add_argument("--parameter", metavar="X", help="index by one more search parameter, beside a running server")
     add_served_port(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Rebuild the index with the folder held alone."""
+    """Rebuild the index with the folder held alone, or fill in one parameter."""
+    if arguments.parameter is not None:
+        return fill(arguments)
     folder, settings = existing_folder(arguments.data, any_zone=True)
-    registry = load_registry()
+    registry = registry_of(folder)
     known = None if settings.public_url is not None else served_base_url(folder)
     base_url = known or base_url_of(settings, folder, port=arguments.port)
     extractor = Extractor(registry, base_url=base_url, zone=ZoneInfo(settings.timezone))

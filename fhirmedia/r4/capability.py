@@ -42,6 +42,8 @@ def capability_statement(
 def _with_includes(entry: dict[str, Any], registry: Registry) -> dict[str, Any]:
     """The entry with the values of `_include` and `_revinclude` its searches take, before its parameters."""
     kind = entry["type"]
+    if "searchParam" in entry:
+        entry = {**entry, "searchParam": [dict(each) for each in registry.stated(kind)]}
     if "search-type" not in registry.types[kind].interactions or registry.types[kind].read_only:
         return entry
     forward = [f"{kind}:{parameter.code}" for parameter in _references(registry.types[kind])]

@@ -34,6 +34,7 @@ def definitions(registry: Registry, folder: Traversable | None = None) -> Iterat
     for kind in served:
         yield from _files(held / kind)
     if _SEARCH_PARAMETER in served:
+        yield from registry.added
         yield from _official_parameters(registry, _table(held, "search-parameters.json"))
     if _COMPARTMENT in served:
         yield _official_compartment(_table(held, "compartment-patient.json"))

@@ -22,6 +22,7 @@ from fhirmedia.r4.query_results import (
     Total,
     harmless,
     read_results,
+    still_indexed,
 )
 from fhirmedia.r4.query_string import MAX_PARAMETERS, speakable
 
@@ -141,7 +142,8 @@ class _Reading:
         if found is None:
             names = ", ".join(self._types)
             said = speakable(name if code == HAS or "." in name else code)
-            self._forgive(name, f"parameter {said} is unknown on {names}", code="not-supported")
+            why = still_indexed(name, self._context.registry) or f"is unknown on {names}"
+            self._forgive(name, f"parameter {said} {why}", code="not-supported")
             return
         self._asked.append((code, modifier if colon else None, found))
         self._applied.append((name, value))

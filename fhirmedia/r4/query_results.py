@@ -85,6 +85,14 @@ def common_parameter(registry: Registry, code: str, *, types: Sequence[str]) -> 
     return found
 
 
+def still_indexed(name: str, registry: Registry) -> str | None:
+    """Why a name is not understood in which a parameter stands that resources are still indexed by; None for others."""
+    waiting = {code for codes in registry.waiting.values() for code in codes}
+    if waiting.isdisjoint(re.split("[.:]", name)):
+        return None
+    return "cannot be searched by yet: resources are still being indexed by it"
+
+
 def _refuse(name: str, rule: str) -> Failure:
     return Failure(Category.INVALID, f"parameter '{name}': {rule}", code="value", expression=f"http.{name}")
 
@@ -148,7 +156,8 @@ def _sort_key(text: str, place: int, *, registry: Registry, types: Sequence[str]
     definitions = common_parameter(registry, code, types=types)
     kinds = {definition.kind for definition in definitions.values()}
     if not kinds:
-        raise _refuse("_sort", f"value {place} is no search parameter of the listed types")
+        why = still_indexed(code, registry) or "is no search parameter of the listed types"
+        raise _refuse("_sort", f"value {place} {why}")
     if len(kinds) > 1 or kinds & _UNSORTABLE:
         raise _refuse("_sort", f"value {place} is a parameter that gives no order")
     return SortKey(code, descending=text.startswith("-"))

@@ -5,11 +5,11 @@ meaning of each parameter comes from the R4 definitions in `profiles/r4/` or fro
 `profiles/SearchParameter/`. Whatever cannot be served as written stops the start with a sentence.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from fhirmedia.core.errors import Category, Failure
@@ -20,7 +20,7 @@ from fhirmedia.r4.invariants import require_invariants
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.profile_rules import own_profiles
 from fhirmedia.r4.profiles_path import profiles
-from fhirmedia.r4.switchboard import FactTable, Paths, Switchboard, read_switchboard, refused
+from fhirmedia.r4.switchboard import Definition, FactTable, Paths, Switchboard, read_switchboard, refused
 from fhirmedia.r4.texts import CONTENT, NARRATIVE, worded
 
 Kind = Literal["token", "date", "reference", "string", "uri", "number", "quantity", "composite", "special"]
@@ -106,14 +106,34 @@ class ServedType:
         return self.interactions.isdisjoint({"create", "update", "patch", "delete"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Registry:
-    """All served types. `statement` is the switchboard as written; `table` holds the facts of `profiles/facts.json`."""
+    """All served types. `statement` is the switchboard as written; `table` holds the facts of `profiles/facts.json`.
+
+    `added` are the SearchParameters of this installation by which can be searched, `waiting` the codes by type of those
+    that are still being indexed (`r4.added`). Both and `types` change while the program runs: ask each time.
+    """
 
     types: Mapping[str, ServedType]
     system_interactions: frozenset[str]
     statement: JsonObject = field(repr=False)
     table: FactTable = field(repr=False)
+    added: tuple[JsonObject, ...] = ()
+    waiting: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def take_over(self, other: "Registry") -> None:
+        """Say from now on what another Registry of the same program says."""
+        self.types, self.waiting, self.added = other.types, other.waiting, other.added
+
+    def stated(self, type: str) -> Iterator[Mapping[str, str]]:
+        """The entries `searchParam` of a served type, in the order of the statement, then those that were added."""
+        server: Any = self.statement["rest"]
+        listed = next(each for each in server[0]["resource"] if each["type"] == type).get("searchParam", ())
+        yield from listed
+        names = {each["name"] for each in listed}
+        for parameter in self.types[type].parameters.values():
+            if parameter.code not in names:
+                yield {"name": parameter.code, "definition": parameter.url, "type": parameter.kind}
 
     def served(self, type: str) -> ServedType:
         """The type; raises NOT_FOUND with issue code `not-supported` if it is not served."""
@@ -152,7 +172,7 @@ def load_registry(folder: Traversable | None = None) -> Registry:
     board = read_switchboard(profiles() if folder is None else folder)
     types = {name: _served_type(name, board) for name in board.types}
     for served in types.values():
-        _try_conversions(served)
+        try_conversions(served)
     require_invariants(types)
     own_profiles()
     return Registry(
@@ -193,7 +213,7 @@ def _served_type(name: str, board: Switchboard) -> ServedType:
     )
 
 
-def _try_conversions(served: ServedType) -> None:
+def try_conversions(served: ServedType) -> None:
     """Raises Failure INVALID where a parameter finds values its search type cannot be made of."""
     conversions = Conversions(base_url="", zone=ZoneInfo("UTC"))
     for parameter in (*served.indexed.values(), *served.membership):
@@ -215,16 +235,22 @@ def _parameter(type: str, code: str, board: Switchboard) -> SearchParameter:
         raise refused(f"There is no definition of a search parameter {code} on {type}.", "SearchParameter.code")
     if definition.expression is None or definition.kind not in _KINDS:
         raise refused(f"The search parameter {code} has no expression for {type}.", "SearchParameter.expression")
-    branches = compile_expression(definition.expression, table(type))
+    return compiled(type, definition, scopable=definition.kind == "token" and code in board.table.scopable)
+
+
+def compiled(type: str, definition: Definition, *, scopable: bool = False) -> SearchParameter:
+    """A definition as a parameter of one type. Raises Failure INVALID where it has no expression that can be served."""
+    code = definition.code
+    branches = compile_expression(definition.expression, table(type)) if definition.expression else ()
     if not branches:
         raise refused(f"The search parameter {code} has no expression for {type}.", "SearchParameter.expression")
     return SearchParameter(
         code=code,
         kind=_KINDS[definition.kind],
         url=definition.url,
-        expression=definition.expression,
+        expression=definition.expression or "",
         targets=_targets(definition.targets, branches),
-        scopable=definition.kind == "token" and code in board.table.scopable,
+        scopable=scopable,
         components=tuple(
             Component(parameter=f"{code}${number}", kind=_KINDS[kind], expression=expression)
             for number, (kind, expression) in enumerate(definition.components, start=1)

@@ -135,7 +135,7 @@ def _definitions(folder: Traversable, types: Mapping[str, Any]) -> dict[str, dic
         for kind in (*types, *_BASES)
     }
     for file in sorted((folder / _OWN).iterdir(), key=lambda file: file.name):
-        for kind, definition in _ours(json.loads(file.read_text("utf-8"))):
+        for kind, definition in own_definitions(json.loads(file.read_text("utf-8"))):
             if any(definition.code in known.get(owner, {}) for owner in (kind, *_BASES)):
                 raise refused(
                     f"The SearchParameter {file.name} takes the code {definition.code}, which {kind} already has.",
@@ -156,7 +156,7 @@ def _official(code: str, entry: Mapping[str, Any]) -> Definition:
     )
 
 
-def _ours(resource: Mapping[str, Any]) -> Iterator[tuple[str, Definition]]:
+def own_definitions(resource: Mapping[str, Any]) -> Iterator[tuple[str, Definition]]:
     """One definition per base type, its expression cut down to the branches of that type."""
     parts = parse_union(resource["expression"]) if "expression" in resource else ()
     for kind in resource["base"]:

@@ -1,7 +1,7 @@
 """Routes that describe the API to people and programs: `/openapi.json` and `/docs`; no token, no patient data."""
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from starlette.requests import Request
@@ -18,12 +18,13 @@ from fhirmedia.web.routing import PublicRoute
 
 
 class DescriptionRoutes:
-    """Made when first asked for and then kept: neither changes while the program runs."""
+    """Made when first asked for and then kept, until what is served changes."""
 
     def __init__(self, archive: Archive, asked: Sequence[AskedRoute], *, version: str) -> None:
         self._archive = archive
         self._asked = asked
         self._version = version
+        self._kept: dict[str, tuple[object, bytes]] = {}
 
     def routes(self) -> list[PublicRoute]:
         """For anybody."""
@@ -33,7 +34,7 @@ class DescriptionRoutes:
         ]
 
     async def openapi(self, request: Request) -> Response:
-        return _packed(request, self._openapi, {"Content-Type": "application/json"})
+        return _packed(request, self._packed("openapi", self._document), {"Content-Type": "application/json"})
 
     async def docs(self, request: Request) -> Response:
         headers = {
@@ -41,23 +42,26 @@ class DescriptionRoutes:
             "Content-Security-Policy": CONTENT_SECURITY_POLICY,
             "Referrer-Policy": "no-referrer",
         }
-        return _packed(request, self._docs, headers)
+        return _packed(request, self._packed("docs", self._page), headers)
 
     @cached_property
     def _calls(self) -> list[Call]:
         return calls(self._archive.registry, self._asked)
 
-    @cached_property
-    def _openapi(self) -> bytes:
+    def _document(self) -> bytes:
         archive = self._archive
-        document = openapi(archive.registry, self._calls, base_url=archive.base_url, version=self._version)
-        return gzip.compress(dump(document), mtime=0)
+        return dump(openapi(archive.registry, self._calls, base_url=archive.base_url, version=self._version))
 
-    @cached_property
-    def _docs(self) -> bytes:
+    def _page(self) -> bytes:
         archive = self._archive
-        text = page(archive.registry, self._calls, base_url=archive.base_url, version=self._version)
-        return gzip.compress(text.encode(), mtime=0)
+        return page(archive.registry, self._calls, base_url=archive.base_url, version=self._version).encode()
+
+    def _packed(self, name: str, made: Callable[[], bytes]) -> bytes:
+        edition = self._archive.registry.added
+        kept = self._kept.get(name)
+        if kept is None or kept[0] is not edition:
+            kept = self._kept[name] = (edition, gzip.compress(made(), mtime=0))
+        return kept[1]
 
 
 def _packed(request: Request, content: bytes, headers: dict[str, str]) -> Response:

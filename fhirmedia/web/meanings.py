@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from fhirmedia.r4.conformance import definitions
 from fhirmedia.r4.registry import Kind, Registry, SearchParameter
@@ -68,20 +67,20 @@ INTERACTIONS: Mapping[str, tuple[str, str]] = MappingProxyType({
 
 def own_descriptions(registry: Registry) -> dict[str, str]:
     """What our own search parameters say of themselves, by URL."""
+    added = {each.get("url") for each in registry.added}
     return {
         str(each["url"]): str(each["description"])
         for each in definitions(registry)
-        if "description" in each and str(each.get("url")).startswith(registry.table.canonical)
+        if "description" in each
+        and (each.get("url") in added or str(each.get("url")).startswith(registry.table.canonical))
     }
 
 
 def stated_parameters(registry: Registry, type: str, described: Mapping[str, str]) -> list[StatedParameter]:
     """The search parameters that the statement names for a type, in its order."""
-    server: Any = registry.statement["rest"]
-    entry = next(each for each in server[0]["resource"] if each["type"] == type)
     known = registry.types[type].parameters
     found = []
-    for each in entry.get("searchParam", ()):
+    for each in registry.stated(type):
         code, parameter = each["name"], known.get(each["name"])
         if parameter is None:
             found.append(StatedParameter(code, "special", _WORDS.get(code, "As FHIR R4 defines it.")))
