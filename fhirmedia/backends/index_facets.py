@@ -15,9 +15,11 @@ from fhirmedia.backends.index_sql import SqlSearchIndex, counted_to, plan_of
 from fhirmedia.backends.index_tables import MISSING
 from fhirmedia.backends.index_terms import NO_SYSTEM, UNKNOWN
 from fhirmedia.core.errors import Category, Failure
-from fhirmedia.ports.index import Bucket, Page
+from fhirmedia.ports.index import Bucket, Chosen, Page
 from fhirmedia.r4.query import Query
 
+DATABASE = "database"
+"""What this engine is called when a search is explained."""
 SPANS = {"year": "%Y", "month": "%Y-%m"}
 COUNTED_AT_MOST = 100_000
 """Candidates above this number are not counted by value."""
@@ -34,10 +36,9 @@ class SqlIndexCounts:
         self._index = index
         self._zone = zone
 
-    @property
-    def engine(self) -> str:
+    async def chosen(self, query: NarrowedQuery) -> Chosen:
         """The records' own database."""
-        return "database"
+        return Chosen(DATABASE)
 
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
         """Shape, statements and the database's own account of them."""
@@ -102,7 +103,7 @@ def span_buckets(
     """Years or months, by the form of `strftime`."""
     if plan.condition == FALSE:
         return []
-    named, recency = _namer(form, zone), plan.counted.row.recency
+    named, recency = name_of_hours(form, zone), plan.counted.row.recency
     hour = f"({_SHIFT_MS} - {recency}) / {_HOUR_MS}"
     people = ", r.sole_patient" if with_patients else ", NULL"
     statement = sql(
@@ -132,7 +133,7 @@ def _source(plan: Plan) -> Sql:
     return plan.counted.source_for(Sql("r.rid"))
 
 
-def _namer(form: str, zone: ZoneInfo) -> Callable[[int], str]:
+def name_of_hours(form: str, zone: ZoneInfo) -> Callable[[int], str]:
     """What a whole hour since 1970 is called."""
 
     @lru_cache(maxsize=65_536)

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"types       {', '.join(found.types)}")
     print(f"understood  {found.understood}")
     print(f"narrowed    {found.narrowed}")
-    print(f"engine      {found.engine}")
+    print(f"engine      {found.engine}" + (f" ({found.why})" if found.why else ""))
     if found.plan is not None:
         print(f"\n{found.plan}")
     return 0

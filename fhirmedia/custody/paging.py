@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fhirmedia.core.records import Key, Record
-from fhirmedia.ports.index import Page, Position
+from fhirmedia.ports.index import Freshness, Page, Position
 from fhirmedia.r4.query import SortKey
 
 Bookmark = list[Any]
@@ -20,6 +20,7 @@ class Walk:
     sort: tuple[SortKey, ...] = ()
     after: Bookmark | None = None
     total: Literal["none", "accurate", "bounded"] = "none"
+    strong: bool = False
 
     def page(self) -> Page:
         """The same for a search engine."""
@@ -27,20 +28,21 @@ class Walk:
         if self.after is not None:
             values, kind, identity = self.after
             after = Position(tuple(values), Key(kind, identity))
-        return Page(self.count, self.sort, after, self.total)
+        return Page(self.count, self.sort, after, self.total, strong=self.strong)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """Records of a page in order, the total if it was counted, and the bookmark of its end (None: nothing follows).
 
-    `included` are records that go along with them.
+    `included` are records that go along with them; `freshness` as of `Hits`.
     """
 
     records: Sequence[Record]
     total: int | None
     after: Bookmark | None
     included: Sequence[Record] = ()
+    freshness: Freshness | None = None
 
 
 def bookmark(position: Position | None) -> Bookmark | None:

@@ -151,7 +151,7 @@ class Session:
             found = await self._page(narrowed, types, replace(walk, count=count, total="none"))
         for record in (*found.records, *included):
             self._touch(record, "listed")
-        return Found(found.records, total, found.after, included)
+        return Found(found.records, total, found.after, included, found.freshness)
 
     async def statistics(self, query: Query, divided: Mapping[str, Query], *, types: Sequence[str]) -> Statistics:
         """How many records a query selects, and how those of each named query divide by the facet of its name.
@@ -165,7 +165,7 @@ class Session:
         """How a search would be answered; the plan of it for operators alone. Raises Failure FORBIDDEN, TOO_COSTLY."""
         counting = Counting(self._stores.index, self._stores.counts, self._grant)
         if not self._stores.views.keys().isdisjoint(types):
-            return Told(str(self._grant.narrow(query, types=types).query), "projection", None)
+            return Told(str(self._grant.narrow(query, types=types).query), "projection", None, None)
         is_operator = OPERATOR in self._caller.roles or self._caller.system_reason is not None
         return await counting.explain(query, types=types, page=Walk(count, tuple(sort)).page(), is_operator=is_operator)
 
@@ -196,7 +196,7 @@ class Session:
         records = [record for record in live if self._grant.admits("read", record.key, record.facts)]
         if len(records) < len(live):
             self._stores.mismatched(len(live) - len(records))
-        return Found(records, hits.total, bookmark(hits.next))
+        return Found(records, hits.total, bookmark(hits.next), freshness=hits.freshness)
 
     async def write(self, proposal: Proposal) -> Record:
         """Create, update or delete as proposed. Raises as `write_all`."""

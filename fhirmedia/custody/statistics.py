@@ -37,18 +37,20 @@ class ShownBucket:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """The number of resources, None where it is hidden, and how they divide."""
+    """The number of resources, None where it is hidden, and how they divide; `lag_ms` as of `Freshness`."""
 
     total: int | None
     divisions: tuple[Division, ...]
+    lag_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How a search is answered; `plan` is None for whoever is no operator."""
+    """How a search is answered, and why by this engine; `plan` is None for whoever is no operator."""
 
     narrowed: str
     engine: str
+    why: str | None
     plan: str | None
 
 
@@ -67,21 +69,23 @@ class Counting:
         """
         listing = self._grant.listable(types) == frozenset(types)
         narrowed = self._grant.narrow(query, types=types, listing=listing)
-        total = (await self._index.search(narrowed, page=Page(0, total="accurate"))).total
+        hits = await self._index.search(narrowed, page=Page(0, total="accurate"))
+        total, lag_ms = hits.total, 0 if hits.freshness is None else hits.freshness.lag_ms
         if not listing and await self._counts.patients(narrowed) < FLOOR:
-            return Statistics(None, ())
+            return Statistics(None, (), lag_ms)
         divisions = []
         for name, selected in divided.items():
             inside = self._grant.narrow(selected, types=types, listing=listing)
             buckets = await self._counts.buckets(inside, by=name, with_patients=not listing)
             divisions.append((shown if listing else floored)(name, buckets))
-        return Statistics(total if listing or total is None else rounded(total), tuple(divisions))
+        return Statistics(total if listing or total is None else rounded(total), tuple(divisions), lag_ms)
 
     async def explain(self, query: Query, *, types: Sequence[str], page: Page, is_operator: bool) -> Told:
         """The query with the limits of the Grant in it, and who answers. Raises Failure FORBIDDEN, TOO_COSTLY."""
         narrowed = self._grant.narrow(query, types=types)
         plan = await self._counts.explain(narrowed, page=page) if is_operator else None
-        return Told(str(narrowed.query), self._counts.engine, plan)
+        chosen = await self._counts.chosen(narrowed)
+        return Told(str(narrowed.query), chosen.engine, chosen.why, plan)
 
 
 def shown(name: str, buckets: Sequence[Bucket], *, most: int = MOST_BUCKETS) -> Division:

@@ -40,7 +40,8 @@ async def answer_read(archive: Archive, asker: Asker, entry: BundleEntry, *, len
         case (step,) if step == HISTORY:
             return EntryAnswer(bundle=await history(archive, asker, None, pairs))
         case () | (_,) | (_, _, _) if not any(step[:1] in "$_" for step in entry.path):
-            return EntryAnswer(bundle=await search(archive, asker, _where(entry.path), pairs, lenient=lenient))
+            found = await search(archive, asker, _where(entry.path), pairs, lenient=lenient)
+            return EntryAnswer(bundle=found.bundle)
         case _:
             text = "This address is not one that a Bundle can ask; operations are asked by themselves."
             raise Failure(Category.INVALID, text, code="not-supported")

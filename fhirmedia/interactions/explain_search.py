@@ -22,6 +22,7 @@ class Explained:
     understood: str
     narrowed: str
     engine: str
+    why: str | None
     plan: str | None
     ignored: tuple[str, ...]
 
@@ -32,7 +33,8 @@ async def explain(archive: Archive, asker: Asker, where: Where, parameters: Para
     parsed = parse_search(parameters, context=context, type=where.type, compartment=where.compartment, lenient=lenient)
     async with archive.custodian.session(asker.caller, OPERATION, note=asker.note) as session:
         found = await session.explain(parsed.query, types=parsed.types, sort=parsed.sort, count=parsed.count)
-    return Explained(parsed.types, str(parsed.query), found.narrowed, found.engine, found.plan, parsed.ignored)
+    told = (found.narrowed, found.engine, found.why, found.plan)
+    return Explained(parsed.types, str(parsed.query), *told, parsed.ignored)
 
 
 async def explain_search(
@@ -41,6 +43,8 @@ async def explain_search(
     """The same as Parameters. Raises as `explain`."""
     told = await explain(archive, asker, where, parameters, lenient=lenient)
     texts = [("understood", told.understood), ("narrowed", told.narrowed), ("engine", told.engine)]
+    if told.why is not None:
+        texts.append(("why", told.why))
     if told.plan is not None:
         texts.append(("plan", told.plan))
     parts: JsonArray = [{"name": "type", "valueCode": kind} for kind in told.types]

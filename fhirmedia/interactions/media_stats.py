@@ -85,7 +85,7 @@ def _selects_by(part: Query, parameter: str) -> bool:
 def _answer(found: Statistics) -> JsonObject:
     parts: JsonArray = [{"name": "total", **_number(found.total)}]
     parts.extend(_facet(division) for division in found.divisions)
-    parts.append({"name": "lag", "valueDecimal": 0})
+    parts.append({"name": "lag", "valueDecimal": found.lag_ms / 1000})
     return {"resourceType": "Parameters", "parameter": parts}
 
 

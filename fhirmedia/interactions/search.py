@@ -36,8 +36,18 @@ class Where:
         return above + (self.type or ("*" if self.compartment else ""))
 
 
-async def search(archive: Archive, asker: Asker, where: Where, parameters: Parameters, *, lenient: bool) -> bytes:
-    """A searchset Bundle. Raises Failure INVALID, FORBIDDEN, TOO_COSTLY, GONE (cursor expired)."""
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A searchset Bundle, and by how many milliseconds it may be behind; None where nothing could be behind."""
+
+    bundle: bytes
+    lag_ms: int | None
+
+
+async def search(
+    archive: Archive, asker: Asker, where: Where, parameters: Parameters, *, lenient: bool, strong: bool = False
+) -> Searched:
+    """One page; `strong`: it may not be behind. Raises Failure INVALID, FORBIDDEN, TOO_COSTLY, GONE (cursor expired)."""
     if where.type is not None:
         archive.registry.require(where.type, "search-type")
     asked, now, after = _resume(archive, asker, where, parameters)
@@ -45,9 +55,10 @@ async def search(archive: Archive, asker: Asker, where: Where, parameters: Param
     parsed = parse_search(asked, context=context, type=where.type, compartment=where.compartment, lenient=lenient)
     interaction = "search-type" if where.path else "search-system"
     async with archive.custodian.session(asker.caller, interaction, note=asker.note) as session:
-        walk = Walk(_count(parsed), parsed.sort, after, _total(parsed, first=after is None))
+        walk = Walk(_count(parsed), parsed.sort, after, _total(parsed, first=after is None), strong)
         found = await session.search(parsed.query, types=parsed.types, walk=walk, includes=parsed.includes)
-    return _bundle(archive, asker, where, parsed, found=found, now=now)
+    bundle = _bundle(archive, asker, where, parsed, found=found, now=now)
+    return Searched(bundle, None if found.freshness is None else found.freshness.lag_ms)
 
 
 def _resume(
@@ -116,8 +127,10 @@ def _bundle(
         )
         for record in found.included
     ]
-    ignored = [
+    remarks = [
         Issue("not-supported", f"The parameter '{name}' was ignored.", severity="warning") for name in parsed.ignored
     ]
-    outcome = operation_outcome(ignored) if ignored else None
+    if found.freshness is not None:
+        remarks += found.freshness.remarks
+    outcome = operation_outcome(remarks) if remarks else None
     return searchset(matches, links=links, total=found.total, now=now, outcome=outcome)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.core.errors import Issue
 from fhirmedia.core.records import Key
 from fhirmedia.r4.query import SortKey
 
@@ -24,7 +25,8 @@ class Page:
     """One page of a walk: order, how many rows, after which row, and how the total is wanted.
 
     `total`: `none`; `accurate` counts exactly or raises TOO_COSTLY; `bounded` counts up to `total_limit` rows and
-    leaves the total out above it. `count` 0 asks for the total alone.
+    leaves the total out above it. `count` 0 asks for the total alone. `strong`: nothing that was changed before may be
+    missing, even if that takes a while.
     """
 
     count: int
@@ -32,15 +34,28 @@ class Page:
     after: Position | None = None
     total: Literal["none", "accurate", "bounded"] = "none"
     total_limit: int = 1000
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How an answer stands to the records: by how many milliseconds it may be behind, and what is to be said of that."""
+
+    lag_ms: int
+    remarks: tuple[Issue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The Keys of a page in order, where it ended (None: nothing follows), and the total if it was counted."""
+    """The Keys of a page in order, where it ended (None: nothing follows), and the total if it was counted.
+
+    `freshness` is None where nothing but the records' own database could have answered.
+    """
 
     keys: tuple[Key, ...]
     next: Position | None
     total: int | None
+    freshness: Freshness | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +97,19 @@ class SearchIndex(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The engine that would answer, and why that one; `why` is None where there is no other."""
+
+    engine: str
+    why: str | None = None
+
+
 class IndexCounts(Protocol):
     """What an engine tells about the resources a query selects, besides which they are."""
 
-    @property
-    def engine(self) -> str:
-        """What it is called when a search is explained."""
+    async def chosen(self, query: NarrowedQuery) -> Chosen:
+        """Who would answer at present."""
 
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
         """How the page would be found, for operators: it depends on what the Caller may not see. No values."""

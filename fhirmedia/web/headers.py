@@ -25,12 +25,13 @@ _RETURNS: dict[str, Return] = {
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """`Prefer`: what a write answers with, and whether a search forgives."""
+    """`Prefer`: what a write answers with, whether a search forgives, and whether it may not be behind."""
 
     returns: Return = "representation"
     lenient: bool = False
     stated: bool = False
     """Whether the client said what a write is to answer with."""
+    strong: bool = False
 
 
 def preference(request: Request) -> Preference:
@@ -43,7 +44,8 @@ def preference(request: Request) -> Preference:
         for name, _, value in (part.partition("=") for part in re.split("[,;]", given))
     }
     returns = _RETURNS.get(wishes.get("return", ""))
-    return Preference(returns or "representation", wishes.get("handling") == "lenient", returns is not None)
+    lenient, strong = wishes.get("handling") == "lenient", wishes.get("x-consistency") == "strong"
+    return Preference(returns or "representation", lenient, returns is not None, strong)
 
 
 def require_no_parameters(request: Request) -> None:

@@ -19,6 +19,8 @@ from fhirmedia.web.negotiation import require_answer_format
 
 FORM = "application/x-www-form-urlencoded"
 NDJSON = "application/fhir+ndjson"
+LAG = "FHIRMedia-Index-Lag"
+"""By how many seconds an answer may be behind; only where an index beside the database is set."""
 IN_COMPARTMENT = "/fhir/{compartment}/{id}/{type}"
 
 
@@ -57,7 +59,10 @@ class SearchRoutes:
         if wants_lines(request):
             lines = await search_lines(self._archive, asker, where, parameters, lenient=lenient)
             return StreamingResponse(lines, headers={"Content-Type": NDJSON, "Vary": "Accept, Authorization, Origin"})
-        return fhir_response(request, await search(self._archive, asker, where, parameters, lenient=lenient))
+        strong = preference(request).strong
+        found = await search(self._archive, asker, where, parameters, lenient=lenient, strong=strong)
+        headers = None if found.lag_ms is None else {LAG: f"{found.lag_ms / 1000:.3f}"}
+        return fhir_response(request, found.bundle, headers=headers)
 
 
 async def searched(request: Request, asker: Asker) -> tuple[Asker, list[tuple[str, str]]]:

@@ -12,7 +12,7 @@ from fhirmedia.backends.index_memory import MemoryIndex
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key
 from fhirmedia.custody.statistics import FLOOR, Counting, ShownBucket, Statistics, floored, rounded, shown
-from fhirmedia.ports.index import Bucket, Page
+from fhirmedia.ports.index import Bucket, Chosen, Page
 from fhirmedia.r4.query import EVERYTHING, All, OfType
 from fhirmedia.r4.values import IndexEntries, TokenValue
 
@@ -81,7 +81,8 @@ def test_no_number_of_few_is_told_or_left_over(patients: list[int]) -> None:
 class Counts(MemoryIndex):
     """The oracle, that explains itself."""
 
-    engine = "memory"
+    async def chosen(self, query: NarrowedQuery) -> Chosen:
+        return Chosen("memory", "there is no other")
 
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
         return f"looks at everything for {query.query}, {page.count} a page"
@@ -134,4 +135,5 @@ def test_only_operators_see_how_a_search_is_found() -> None:
     for is_operator in (True, False):
         told = asyncio.run(asked.explain(PICTURES, types=["Media"], page=Page(3), is_operator=is_operator))
         assert (told.engine, told.plan is not None) == ("memory", is_operator)
+        assert told.why == "there is no other"
         assert told.narrowed == "(of-type Media)"
