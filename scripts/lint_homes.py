@@ -25,10 +25,12 @@ HOMES: dict[str, tuple[str, ...]] = {
     "pydantic": ("r4.model",),
     "pydantic_core": ("r4.model",),
     "pydicom": ("dicom", "demo.dicom_files"),
+    "pypdf": ("media.pdf_text",),
     "reportlab": ("demo",),
     "sqlalchemy": ("backends",),
     "sqlmodel": ("backends",),
     "starlette": ("web", "app"),
+    "striprtf": ("media.plain_text",),
     "uvicorn": ("app", "cli"),
     # Of the standard library, what would open a second way to data or out of the house:
     "http.client": ("issuer.jwks",),

@@ -4,6 +4,7 @@ import re
 import struct
 import warnings
 import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from io import BytesIO
@@ -35,7 +36,7 @@ _WANTED = (
     "SeriesDescription BodyPartExamined StudyInstanceUID SeriesInstanceUID SeriesNumber InstanceNumber Laterality "
     "ImageLaterality NumberOfFrames Rows Columns"
 ).split()
-_BROKEN = (
+BROKEN: Final = (
     ArithmeticError,
     AttributeError,
     BytesLengthException,
@@ -90,14 +91,15 @@ def read_header(content: bytes) -> DicomHeader:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they quote what the file holds
         try:
-            meta, start = _file_meta(content)
-            syntax = _uid(meta, "TransferSyntaxUID")
-            return _header(_dataset(content, start, syntax), syntax)
-        except _BROKEN as error:
+            meta, start = file_meta(content)
+            syntax = uid_of(meta, "TransferSyntaxUID")
+            wanted = [Tag(keyword) for keyword in _WANTED]
+            return _header(data_set(content, start, syntax, stop_when=_at_pixels, wanted=wanted), syntax)
+        except BROKEN as error:
             raise Failure(Category.INVALID, "the DICOM file cannot be read as a data set") from error
 
 
-def _file_meta(content: bytes) -> tuple[Dataset, int]:
+def file_meta(content: bytes) -> tuple[Dataset, int]:
     """The File Meta Information and the offset behind it. Its group length is mandatory (PS3.10 7.1)."""
     start = PREAMBLE_BYTES + 4
     if content[PREAMBLE_BYTES:start] != b"DICM":
@@ -111,7 +113,15 @@ def _file_meta(content: bytes) -> tuple[Dataset, int]:
     return read_dataset(BytesIO(content[start:end]), is_implicit_VR=False, is_little_endian=True), end
 
 
-def _dataset(content: bytes, start: int, syntax: str) -> Dataset:
+def data_set(
+    content: bytes,
+    start: int,
+    syntax: str,
+    *,
+    stop_when: Callable[[BaseTag, str | None, int], bool],
+    wanted: Sequence[BaseTag] | None = None,
+) -> Dataset:
+    """The data set at an offset, up to a tag; with `wanted` no other tags. Raises one of BROKEN."""
     stream = BytesIO(content)
     stream.seek(start)
     if syntax == DeflatedExplicitVRLittleEndian:
@@ -121,8 +131,8 @@ def _dataset(content: bytes, start: int, syntax: str) -> Dataset:
         stream,
         is_implicit_VR=syntax == ImplicitVRLittleEndian,
         is_little_endian=syntax != ExplicitVRBigEndian,
-        stop_when=_at_pixels,
-        specific_tags=[Tag(keyword) for keyword in _WANTED],
+        stop_when=stop_when,
+        specific_tags=None if wanted is None else list(wanted),
     )
 
 
@@ -133,10 +143,10 @@ def _at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
 def _header(dataset: Dataset, syntax: str) -> DicomHeader:
     study_date, study_time = _text(dataset, "StudyDate"), _text(dataset, "StudyTime")
     return DicomHeader(
-        study_uid=_uid(dataset, "StudyInstanceUID"),
-        series_uid=_uid(dataset, "SeriesInstanceUID"),
-        sop_uid=_uid(dataset, "SOPInstanceUID"),
-        sop_class=_uid(dataset, "SOPClassUID"),
+        study_uid=uid_of(dataset, "StudyInstanceUID"),
+        series_uid=uid_of(dataset, "SeriesInstanceUID"),
+        sop_uid=uid_of(dataset, "SOPInstanceUID"),
+        sop_class=uid_of(dataset, "SOPClassUID"),
         transfer_syntax=syntax,
         modality=_text(dataset, "Modality"),
         study_date=_date(study_date),
@@ -164,7 +174,7 @@ def _text(dataset: Dataset, keyword: str) -> str | None:
     return str(value).replace("\0", "").strip() or None
 
 
-def _uid(dataset: Dataset, keyword: str) -> str:
+def uid_of(dataset: Dataset, keyword: str) -> str:
     """A UID as received, without its padding; raises Failure(INVALID) where it is missing or no UID (PS3.5 9.1)."""
     text = _text(dataset, keyword)
     if text is None or not _UID.match(text):

@@ -21,7 +21,7 @@ RECIPE = 1
 SOURCE_MAX_BYTES = 256 * 2**20
 """Content larger than this is not drawn."""
 
-READY, DRAWN, TOO_LARGE, UNREADABLE = b"ready\n", "drawn", "too-large", "unreadable"
+DRAWN, TOO_LARGE, UNREADABLE = "drawn", "too-large", "unreadable"
 """What a process of the sandbox says."""
 
 DRAWN_TYPES = ("image/jpeg", "image/png")

@@ -5,14 +5,11 @@ too long. Whatever becomes of it, the server loses one drawing.
 """
 
 import asyncio
-import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from fhirmedia.core.errors import Category, Failure
-from fhirmedia.media.renditions import DRAWN, DRAWN_TYPES, READY, TOO_LARGE, UNREADABLE, Picture
+from fhirmedia.media.processes import Process, Processes
+from fhirmedia.media.renditions import DRAWN, DRAWN_TYPES, TOO_LARGE, UNREADABLE, Picture
 
 PROCESSES = 2
 """At most so many of one server process; each is started when it is first needed."""
@@ -25,26 +22,11 @@ WALL_S = 20.0
 
 DRAWN_MAX_BYTES = 64 * 2**20
 
-_PROGRAM = (sys.executable, "-I", "-m", "fhirmedia.media.sandboxed")
+_PROGRAM = "fhirmedia.media.sandboxed"
 _SENTENCES = {
     UNREADABLE: ("invalid", "The picture cannot be decoded."),
     TOO_LARGE: ("too-costly", "The picture has too many pixels for a rendition."),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Process:
-    """One process and the two ends of our side of its socket."""
-
-    process: subprocess.Popen[bytes]
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    def end(self) -> None:
-        """Now, and leave nothing behind."""
-        self.writer.transport.abort()
-        self.process.kill()
-        self.process.wait()
 
 
 class Sandbox:
@@ -55,7 +37,7 @@ class Sandbox:
         self._waiting_max = waiting_max
         self._wall_s = wall_s
         self._waiting = 0
-        self._idle: list[_Process] = []
+        self._processes = Processes(_PROGRAM, wall_s=wall_s)
 
     async def draw(self, chunks: AsyncIterator[bytes], *, size: int, format: str, width: int) -> Picture:
         """The rendition of `size` bytes of content in this format (as `drawn_format` names it).
@@ -77,11 +59,12 @@ class Sandbox:
 
     async def close(self) -> None:
         """End the processes."""
-        while self._idle:
-            self._idle.pop().end()
+        self._processes.close()
 
     async def _drawn(self, chunks: AsyncIterator[bytes], *, head: bytes) -> Picture:
-        process = await self._take()
+        process = await self._processes.take()
+        if process is None:
+            raise Failure(Category.UNAVAILABLE, "No rendition can be made at present.", retry_after_s=5)
         answer: Picture | Failure | None = None
         try:
             async with asyncio.timeout(self._wall_s):
@@ -92,59 +75,15 @@ class Sandbox:
             if answer is None:
                 process.end()
             else:
-                self._idle.append(process)
+                self._processes.give_back(process)
         if answer is None:
             raise _unprocessable(UNREADABLE)
         if isinstance(answer, Failure):
             raise answer
         return answer
 
-    async def _take(self) -> _Process:
-        while self._idle:
-            process = self._idle.pop()
-            if process.process.poll() is None and not process.reader.at_eof():
-                return process
-            process.end()
-        return await _started(self._wall_s)
 
-
-async def _started(wall_s: float) -> _Process:
-    """A process that has said it is ready. Raises Failure UNAVAILABLE."""
-    ours, theirs = socket.socketpair()
-    process: _Process | None = None
-    is_ready = False
-    try:
-        with theirs:
-            popen = await asyncio.to_thread(_spawn, theirs.fileno())
-        process = _Process(popen, *await asyncio.open_connection(sock=ours))
-        async with asyncio.timeout(wall_s):
-            is_ready = await process.reader.readline() == READY
-        if is_ready:
-            return process
-    except (OSError, TimeoutError):
-        pass
-    finally:
-        if process is None:
-            ours.close()
-        elif not is_ready:
-            process.end()
-    raise Failure(Category.UNAVAILABLE, "No rendition can be made at present.", retry_after_s=5)
-
-
-def _spawn(descriptor: int) -> subprocess.Popen[bytes]:
-    """The program, with nothing of ours but its end of a socket."""
-    return subprocess.Popen(
-        _PROGRAM,
-        stdin=descriptor,
-        stdout=descriptor,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        env={},
-        start_new_session=True,
-    )
-
-
-async def _exchange(process: _Process, chunks: AsyncIterator[bytes], head: bytes) -> Picture | Failure | None:
+async def _exchange(process: Process, chunks: AsyncIterator[bytes], head: bytes) -> Picture | Failure | None:
     """The drawing, or what the process refused it with; None if the process died of it or did not keep to the form."""
     try:
         process.writer.write(head)

@@ -1,0 +1,88 @@
+"""Processes for content of unknown making: few, bounded, expendable, and reused as long as they behave.
+
+A process has no descriptor but a socket and /dev/null, no environment, and a session of its own; `enclosure` is its
+inside.
+"""
+
+import asyncio
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from fhirmedia.media.enclosure import READY
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process and the two ends of our side of its socket."""
+
+    process: subprocess.Popen[bytes]
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    def end(self) -> None:
+        """Now, and leave nothing behind."""
+        self.writer.transport.abort()
+        self.process.kill()
+        self.process.wait()
+
+
+class Processes:
+    """Idle processes of one program, a module of ours."""
+
+    def __init__(self, module: str, *, wall_s: float) -> None:
+        self._command = (sys.executable, "-I", "-m", module)
+        self._wall_s = wall_s
+        self._idle: list[Process] = []
+
+    async def take(self) -> Process | None:
+        """A process that is ready: an idle one, else a new one; None where none could be started in time."""
+        while self._idle:
+            process = self._idle.pop()
+            if process.process.poll() is None and not process.reader.at_eof():
+                return process
+            process.end()
+        return await self._started()
+
+    def give_back(self, process: Process) -> None:
+        """It has answered and may be taken again."""
+        self._idle.append(process)
+
+    def close(self) -> None:
+        """End those that are idle."""
+        while self._idle:
+            self._idle.pop().end()
+
+    async def _started(self) -> Process | None:
+        ours, theirs = socket.socketpair()
+        process: Process | None = None
+        is_ready = False
+        try:
+            with theirs:
+                popen = await asyncio.to_thread(self._spawn, theirs.fileno())
+            process = Process(popen, *await asyncio.open_connection(sock=ours))
+            async with asyncio.timeout(self._wall_s):
+                is_ready = await process.reader.readline() == READY
+            if is_ready:
+                return process
+        except (OSError, TimeoutError):
+            pass
+        finally:
+            if process is None:
+                ours.close()
+            elif not is_ready:
+                process.end()
+        return None
+
+    def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
+        """The program, with nothing of ours but its end of a socket."""
+        return subprocess.Popen(
+            self._command,
+            stdin=descriptor,
+            stdout=descriptor,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env={},
+            start_new_session=True,
+        )
