@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from fhirmedia.backends.breakdown_sql import Share, shares
 from fhirmedia.backends.sqlite import open_reader
 
 _STRETCH = 20_000
@@ -93,6 +95,10 @@ class Counting:
             unclaimed=self._number("SELECT count(*) FROM unclaimed_binary"),
             changes_audited=self._number("SELECT coalesce(max(sequence), 0) FROM audit_row"),
         )
+
+    def shares(self, by: str, *, zone: ZoneInfo) -> list[Share]:
+        """How the current resources divide, in the same moment; `by` is one of BREAKDOWNS."""
+        return list(shares(self._connection, by, zone=zone))
 
     def _number(self, statement: str) -> int:
         return int(self._connection.execute(statement).fetchone()[0])
