@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 from fhirmedia.r4.registry import SearchParameter
 from fhirmedia.r4.values import (
-    BEGINNING,
-    END,
     DateValue,
     IndexEntries,
     NumberValue,
@@ -19,6 +17,8 @@ from fhirmedia.r4.values import (
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST = int((datetime.min.replace(tzinfo=UTC) - _EPOCH).total_seconds()) * 1000
+_LAST = int((datetime.max.replace(tzinfo=UTC) - _EPOCH).total_seconds()) * 1000
 
 
 def queries(parameter: SearchParameter, entries: IndexEntries) -> Iterator[tuple[str, str]]:
@@ -49,7 +49,8 @@ def _text(value: SearchValue) -> str | None:
         case TokenValue():
             return _token(value)
         case DateValue(lo=lo, hi=hi):
-            return f"ge{_instant(lo)}" if lo > BEGINNING else f"le{_instant(hi)}" if hi < END else None
+            written = [f"{name}{_instant(end)}" for name, end in (("ge", lo), ("le", hi)) if _FIRST < end < _LAST]
+            return next(iter(written), None)
         case ReferenceValue(key=key, url=url):
             return _escaped(str(key or url))
         case StringValue(exact=exact):
