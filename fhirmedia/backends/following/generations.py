@@ -14,6 +14,7 @@ _ALL = f"SELECT {_COLUMNS} FROM index_generation ORDER BY state_since, name"
 _ADD = f"INSERT INTO index_generation ({_COLUMNS}) VALUES (?, 'filling', ?, 0, 0, ?)"
 _SET_STATE = "UPDATE index_generation SET state = ?, state_since = ? WHERE name = ?"
 _MOVE = "UPDATE index_generation SET state = ?, state_since = ? WHERE state = ?"
+_FINGERPRINT = "(SELECT fingerprint FROM index_generation WHERE name = ?)"
 _ADVANCE = "UPDATE index_generation SET position = ?, documents = documents + ? WHERE name = ?"
 _FORGET = "DELETE FROM index_generation WHERE name = ?"
 _FOLLOW = "INSERT OR REPLACE INTO installation (name, value) VALUES (?, ?)"
@@ -85,8 +86,9 @@ def set_state(connection: sqlite3.Connection, name: str, state: State, *, now: i
 
 
 def publish(connection: sqlite3.Connection, name: str, *, now: int) -> None:
-    """Let a generation answer, and keep the one that did; what was kept so far is lost, unless it is this one."""
+    """Let a generation answer, and keep the one that did, if changes have reached it; another that was kept is lost."""
     connection.execute(f"{_MOVE} AND name <> ?", ("lost", now, "kept", name))
+    connection.execute(f"{_MOVE} AND fingerprint <> {_FINGERPRINT}", ("lost", now, "live", name))
     connection.execute(_MOVE, ("kept", now, "live"))
     set_state(connection, name, "live", now=now)
 

@@ -1,0 +1,117 @@
+"""Filling a generation from the records, from wherever an earlier try has stopped, while changes go on.
+
+Changes that come meanwhile reach the generation through the outbox. A document of a filling bears the newest number
+any change had when it was read, so that it never takes the place of one that is newer.
+"""
+
+import asyncio
+import secrets
+import sqlite3
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from fhirmedia.backends.following import generations, outbox_work
+from fhirmedia.backends.following.documents import Batch, DocumentMaker
+from fhirmedia.backends.following.generations import Generation
+from fhirmedia.backends.following.outbox import Outbox
+from fhirmedia.backends.records_sql import SqliteRecordStore
+from fhirmedia.core.clock import Clock
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Key
+from fhirmedia.ports.generations import SearchEngine
+
+T = TypeVar("T")
+
+AT_ONCE = 500
+"""Documents that are made, written and noted together."""
+
+
+class Filler:
+    """Begins, fills and publishes generations of one engine."""
+
+    def __init__(
+        self, records: SqliteRecordStore, outbox: Outbox, maker: DocumentMaker, engine: SearchEngine, *, clock: Clock
+    ) -> None:
+        self._records = records
+        self._outbox = outbox
+        self._maker = maker
+        self._engine = engine
+        self._clock = clock
+
+    async def begin(self) -> Generation:
+        """The generation that is being filled; a new one if there is none, or none that this program would make.
+
+        Raises Failure UNAVAILABLE.
+        """
+        begun = self._outbox.generations().in_state("filling")
+        if begun is not None and begun.fingerprint == self._engine.fingerprint:
+            await self._engine.create(begun.name)
+            return begun
+        if begun is not None:
+            await self.set_state(begun, "lost")
+        name, now = secrets.token_hex(6), self._clock()
+        await self._engine.create(name)
+        fingerprint, types = self._engine.fingerprint, frozenset(self._engine.types)
+        await self.write(
+            lambda connection: generations.begin(connection, name, fingerprint=fingerprint, types=types, now=now)
+        )
+        made = self._outbox.generations().named(name)
+        if made is None:
+            raise Failure(Category.CONFLICT, "Somebody else has given up the index that was begun.")
+        return made
+
+    async def fill(self, generation: Generation, *, on_progress: Callable[[int, int], None]) -> None:
+        """Write every current resource that is not in it yet, and let all of it be found.
+
+        `on_progress` is told how many changes of the log are behind, and how many documents were written. Raises
+        Failure UNAVAILABLE; it goes on where it stopped when it is run again.
+        """
+        documents = self._engine.documents(generation.name)
+        position = generation.position
+        upcoming = asyncio.create_task(asyncio.to_thread(self._maker.of_current, position, limit=AT_ONCE))
+        try:
+            while True:
+                batch = await upcoming
+                is_last = len(batch.changes) + len(batch.spoilt) < AT_ONCE
+                if not is_last:
+                    upcoming = asyncio.create_task(asyncio.to_thread(self._maker.of_current, batch.end, limit=AT_ONCE))
+                changes = [change for _, change in batch.changes.values()]
+                refused = await documents.write(changes, visible=False) if changes else {}
+                await self._note(generation.name, batch, refused)
+                on_progress(batch.end - position, len(changes) - len(refused))
+                position = batch.end
+                if is_last:
+                    break
+        finally:
+            upcoming.cancel()
+        await self._engine.finish(generation.name)
+
+    async def publish(self, generation: Generation) -> None:
+        """Let it answer."""
+        now = self._clock()
+        await self.write(lambda connection: generations.publish(connection, generation.name, now=now))
+
+    async def set_state(self, generation: Generation, state: generations.State) -> None:
+        """Let it be good for something else."""
+        now = self._clock()
+        await self.write(lambda connection: generations.set_state(connection, generation.name, state, now=now))
+
+    async def drop(self, generation: Generation) -> None:
+        """Remove it from the engine, and forget it."""
+        await self._engine.drop(generation.name)
+        await self.write(lambda connection: generations.forget(connection, generation.name))
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run statements on our tables in the writer."""
+        return await self._records.write(lambda transaction: transaction.beside(work))
+
+    async def _note(self, name: str, batch: Batch, refused: Mapping[Key, str]) -> None:
+        """How far it has come; what was refused waits for the workers, who give it up if it stays so."""
+        now, filled = self._clock(), len(batch.changes) - len(refused)
+        left = [*refused, *batch.spoilt]
+
+        def note(connection: sqlite3.Connection) -> None:
+            generations.advance(connection, name, position=batch.end, documents=filled)
+            outbox_work.enqueue(connection, left, now=now)
+
+        await self.write(note)

@@ -1,0 +1,221 @@
+"""One SearchIndex over two engines: the index beside the database where it is right and ready, else the database.
+
+A search about named Patients is answered as of this moment: what waits about them is taken in first. One across
+Patients may be behind, and says by how much; Keys whose facts have changed since are left out of it. Whenever the
+index cannot answer, or not in time, the database does, and the answer says so.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.backends.following.choosing import choose
+from fhirmedia.backends.following.outbox import Outbox
+from fhirmedia.backends.following.presence import Presence
+from fhirmedia.backends.following.worker import IndexWorker
+from fhirmedia.core.clock import Clock
+from fhirmedia.core.errors import Category, Failure, Issue
+from fhirmedia.core.records import Key
+from fhirmedia.ports.generations import GenerationIndex, SearchEngine
+from fhirmedia.ports.index import Bucket, Chosen, Freshness, Hits, IndexCounts, Page, Pointer, SearchIndex
+from fhirmedia.r4.query import SortKey
+
+T = TypeVar("T")
+
+CATCH_UP_S = 2.0
+"""So long a search waits for what it must not miss."""
+_CATCH_UP_MOST = 1000
+"""Changes about a search's Patients that are taken in while it waits."""
+_MOVED_MOST = 5000
+_NOTED_LAG_MS = 5000
+_LOOK_S = 0.02
+
+_ANSWERED_BY_DATABASE = "The records' own database answered, completely, in place of the search index: {}."
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a query goes: an index, less the Keys `without`; None for the database. `why` explains it."""
+
+    index: GenerationIndex | None
+    why: str
+    freshness: Freshness
+    without: Collection[Key] = ()
+
+
+class RoutedIndex:
+    """SearchIndex and IndexCounts."""
+
+    def __init__(
+        self,
+        database: SearchIndex,
+        counts: IndexCounts,
+        engine: SearchEngine,
+        outbox: Outbox,
+        worker: IndexWorker,
+        presence: Presence,
+        *,
+        clock: Clock,
+        patience_s: float,
+        late: Callable[[], Collection[str]] = tuple,
+    ) -> None:
+        self._database = database
+        self._counts = counts
+        self._engine = engine
+        self._outbox = outbox
+        self._worker = worker
+        self._presence = presence
+        self._clock = clock
+        self._patience_s = patience_s
+        self._late = late
+
+    async def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
+        """Keys of current records. Raises Failure TOO_COSTLY, UNAVAILABLE."""
+        route = await self._route(query, page.sort, strong=page.strong)
+
+        async def beside(index: GenerationIndex) -> Hits:
+            hits = await index.search(query, page=page, without=route.without)
+            return replace(hits, freshness=route.freshness)
+
+        async def in_database(freshness: Freshness) -> Hits:
+            return replace(await self._database.search(query, page=page), freshness=freshness)
+
+        return await self._ask(route, beside, in_database)
+
+    async def pointers(self, keys: Sequence[Key], *, parameters: Collection[str]) -> Sequence[Pointer]:
+        """What these refer to: the database knows it of all of them."""
+        return await self._database.pointers(keys, parameters=parameters)
+
+    async def chosen(self, query: NarrowedQuery) -> Chosen:
+        """Who would answer now, and why."""
+        if not self._presence.is_there:
+            await self._presence.look()
+        route = self._settled(query)
+        name = (await self._counts.chosen(query)).engine if route.index is None else route.index.engine
+        return Chosen(name, route.why)
+
+    async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
+        """The plan of whoever would answer."""
+        route = self._settled(query, page.sort)
+        if route.index is None:
+            return await self._counts.explain(query, page=page)
+        return await route.index.explain(query, page=page)
+
+    async def buckets(self, query: NarrowedQuery, *, by: str, with_patients: bool) -> Sequence[Bucket]:
+        """How the answer divides. Raises Failure TOO_COSTLY, UNAVAILABLE."""
+        route = await self._route(query)
+        return await self._ask(
+            route,
+            lambda index: index.buckets(query, by=by, with_patients=with_patients, without=route.without),
+            lambda _: self._counts.buckets(query, by=by, with_patients=with_patients),
+        )
+
+    async def patients(self, query: NarrowedQuery) -> int:
+        """How many Patients the answer is about. Raises Failure TOO_COSTLY, UNAVAILABLE."""
+        route = await self._route(query)
+        return await self._ask(
+            route,
+            lambda index: index.patients(query, without=route.without),
+            lambda _: self._counts.patients(query),
+        )
+
+    async def _ask(
+        self,
+        route: Route,
+        beside: Callable[[GenerationIndex], Awaitable[T]],
+        in_database: Callable[[Freshness], Awaitable[T]],
+    ) -> T:
+        if route.index is None:
+            return await in_database(route.freshness)
+        try:
+            async with asyncio.timeout(self._patience_s):
+                found = await beside(route.index)
+        except TimeoutError:
+            self._presence.lost(Failure(Category.UNAVAILABLE, "It does not answer in time."))
+            return await in_database(_instead("it does not answer in time"))
+        except Failure as failure:
+            if failure.category is Category.NOT_IMPLEMENTED:
+                return await in_database(Freshness(0))
+            if failure.category is not Category.UNAVAILABLE:
+                raise
+            self._presence.lost(failure)
+            return await in_database(_instead("it cannot be asked at present"))
+        self._presence.served()
+        return found
+
+    async def _route(self, query: NarrowedQuery, sort: Sequence[SortKey] = (), *, strong: bool = False) -> Route:
+        """Where the query goes, once what it must not miss has been taken in."""
+        route = self._settled(query, sort)
+        if route.index is None:
+            return route
+        patients = choose(query.query, held=self._engine.types).patients
+        if patients:
+            if not await self._is_caught_up(patients):
+                return _database("it is behind on what was asked for")
+            return route
+        now = self._clock()
+        if strong and not await self._is_taken_in(now):
+            return _database("it is behind")
+        moved = self._outbox.moved(limit=_MOVED_MOST + 1)
+        if len(moved) > _MOVED_MOST:
+            return _database("it is behind")
+        return replace(route, freshness=self._freshness(now), without=moved)
+
+    def _settled(self, query: NarrowedQuery, sort: Sequence[SortKey] = ()) -> Route:
+        """Where the query goes as far as nothing has to be waited for."""
+        choice = choose(query.query, held=self._engine.types, sort=sort, late=self._late())
+        if not choice.is_beside:
+            return Route(None, choice.why, Freshness(0))
+        live = self._outbox.generations().live
+        if live is None or live.fingerprint != self._engine.fingerprint:
+            return _database("it is being filled")
+        if not self._presence.is_there:
+            return _database("it cannot be asked at present")
+        return Route(self._engine.index(live.name), choice.why, Freshness(0))
+
+    def _freshness(self, now: int) -> Freshness:
+        lag_ms, dead = self._outbox.lag(now=now)
+        remarks = []
+        if lag_ms > _NOTED_LAG_MS:
+            text = f"The search index is {lag_ms // 1000} s behind; what changed since may be missing."
+            remarks.append(Issue("incomplete", text, severity="warning"))
+        if dead:
+            text = "Some resources could not be taken into the search index; the operator can tell which."
+            remarks.append(Issue("incomplete", text, severity="warning"))
+        return Freshness(lag_ms, tuple(remarks))
+
+    async def _is_caught_up(self, patients: Sequence[str]) -> bool:
+        """Let the index have what waits about these Patients; whether it has, in time."""
+        if not self._outbox.of_patients(patients, limit=1):
+            return True
+        try:
+            async with asyncio.timeout(CATCH_UP_S):
+                return await self._worker.take_in_patients(patients, limit=_CATCH_UP_MOST)
+        except TimeoutError:
+            pass
+        except Failure as failure:
+            if failure.category is not Category.UNAVAILABLE:
+                raise
+        self._presence.doubt()
+        return False
+
+    async def _is_taken_in(self, moment: int) -> bool:
+        """Wait until everything that changed up to a moment is in the index; whether it is, in time."""
+        try:
+            async with asyncio.timeout(CATCH_UP_S):
+                while self._outbox.waits_since(moment):  # noqa: ASYNC110 (other processes may be what ends it)
+                    await asyncio.sleep(_LOOK_S)
+        except TimeoutError:
+            return False
+        return not self._outbox.lag(now=moment)[1]
+
+
+def _database(why: str) -> Route:
+    return Route(None, f"the search index would be right, but {why}", _instead(why))
+
+
+def _instead(why: str) -> Freshness:
+    """Of an answer that the database gave in place of the index; it is behind by nothing."""
+    return Freshness(0, (Issue("informational", _ANSWERED_BY_DATABASE.format(why), severity="information"),))
