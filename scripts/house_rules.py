@@ -43,7 +43,9 @@ HOMONYMS = {"Location": "fhirmedia/web/", "Basic": "fhirmedia/web/"}
 HTTP_NUMBERS = frozenset(
     {401, 403, 404, 405, 406, 409, 410, 412, 413, 414, 415, 416, 422, 428, 429, 431, 501, 502, 503, 504, 507}
 )
-ABOVE_HTTP = ("fhirmedia/web/", "fhirmedia/app", "fhirmedia/cli/", "fhirmedia/demo/")
+ABOVE_HTTP = ("fhirmedia/web/", "fhirmedia/app", "fhirmedia/cli/", "fhirmedia/demo/", "fhirmedia/backends/elastic/")
+"""Who knows HTTP: what answers it, and what asks a server of others."""
+
 SYSTEM_HOMES = ("fhirmedia/cli/", "fhirmedia/custody/")
 CLOCK_HOMES = ("fhirmedia/core/clock.py", "fhirmedia/core/ids.py")
 PUBLIC_ALL_THE_SAME = frozenset({"_replace", "_asdict", "_fields", "_make", "_field_defaults", "_exit", "_getframe"})

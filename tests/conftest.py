@@ -8,6 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from tests.services import (  # noqa: F401  # fixtures for every suite
+    elasticsearch_address,
+    end_servers,
+    index_address,
+    module_index_address,
+)
+
 LONG = os.environ.get("FHIRMEDIA_LONG") == "1"
 """`scripts/test --long`: full counts."""
 
@@ -63,6 +70,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = [item for item in items if item.get_closest_marker("long") is None]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End real servers that this run was the last to use."""
+    if not hasattr(session.config, "workerinput"):
+        end_servers()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

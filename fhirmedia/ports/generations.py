@@ -11,7 +11,7 @@ from typing import Protocol
 from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.core.records import Key
 from fhirmedia.ports.documents import DocumentChange, SearchDocuments
-from fhirmedia.ports.index import Bucket, Hits, Page, Pointer
+from fhirmedia.ports.index import Bucket, Hits, Page
 
 Tally = Mapping[tuple[str, str | None, str | None], int]
 """How many documents there are by type, unit and year of `when` in the zone of the deployment; None without one."""
@@ -25,7 +25,7 @@ class GenerationDocuments(SearchDocuments, Protocol):
 
 
 class GenerationIndex(Protocol):
-    """What one generation answers: SearchIndex and IndexCounts, less the documents a search is to overlook.
+    """What one generation answers: which resources, how many, and how they divide.
 
     `without` names Keys whose facts are about to change: they are neither found nor counted. Queries hold no Chain and
     no Has; either raises Failure INTERNAL.
@@ -37,9 +37,6 @@ class GenerationIndex(Protocol):
 
     async def search(self, query: NarrowedQuery, *, page: Page, without: Collection[Key] = ()) -> Hits:
         """As `SearchIndex.search`."""
-
-    async def pointers(self, keys: Sequence[Key], *, parameters: Collection[str]) -> Sequence[Pointer]:
-        """As `SearchIndex.pointers`."""
 
     async def explain(self, query: NarrowedQuery, *, page: Page, without: Collection[Key] = ()) -> str:
         """What would be asked of the engine, values left out."""

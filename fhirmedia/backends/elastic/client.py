@@ -1,0 +1,221 @@
+"""How the engine is reached: one client for all nodes, every error as a Failure, and who it is that answers.
+
+The library's own name for the product is checked by the library with every answer; what it raises otherwise, and what
+answers mean, is said here once.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import httpx
+from elastic_transport import HttpxAsyncHttpNode, NodeConfig
+from elasticsearch import (
+    ApiError,
+    AsyncElasticsearch,
+    AuthenticationException,
+    AuthorizationException,
+    ConnectionTimeout,
+    TransportError,
+    UnsupportedProductError,
+)
+
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.index_address import IndexAddress
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+OLDEST, TOO_NEW = (8, 19), (9, 0)
+"""Versions of the server that are supported, the second no more."""
+
+PING_S = 2.0
+_COSTLY = frozenset({
+    "search_timeout_exception", "too_many_clauses", "too_many_nested_clauses", "too_many_buckets_exception",
+    "timeout_exception", "task_cancelled_exception",
+})  # fmt: skip
+"""What the engine says of a search that asks too much."""
+
+_JSON = "application/vnd.elasticsearch+json; compatible-with=8"
+_LINES = "application/vnd.elasticsearch+x-ndjson; compatible-with=8"
+
+
+class _Node(HttpxAsyncHttpNode):
+    """A node asked directly, whatever proxy the environment names: what we ask is about patients."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        super().__init__(config)
+        context: Any = config.ssl_context or False
+        self.client = httpx.AsyncClient(
+            base_url=f"{config.scheme}://{config.host}:{config.port}",
+            limits=httpx.Limits(max_connections=config.connections_per_node),
+            verify=context,
+            timeout=config.request_timeout,
+            trust_env=False,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: the status and the parsed body."""
+
+    status: int
+    body: Any
+
+
+class ElasticClient:
+    """Requests to one cluster."""
+
+    def __init__(self, address: IndexAddress) -> None:
+        """Connects to nothing yet. Raises Failure INVALID for a file that cannot be read."""
+        secure = address.nodes[0].startswith("https:")
+        more: dict[str, Any] = {}
+        if secure:
+            more["ssl_context"] = _trust(address)
+        if address.api_key_file is not None:
+            more["api_key"] = _read(address.api_key_file.read_text, "api_key_file").strip()
+        self._client = AsyncElasticsearch(
+            list(address.nodes), node_class=_Node, max_retries=len(address.nodes) - 1, request_timeout=30, **more
+        )
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Json | bytes | None = None,
+        *,
+        within_s: float,
+        accepted: frozenset[int] = frozenset(),
+        **parameters: str,
+    ) -> Answer:
+        """Send one request; bytes are lines of JSON. Errors with an accepted status come back as answers.
+
+        Raises Failure UNAVAILABLE, or TOO_COSTLY where the engine says so; INTERNAL for what it does not understand.
+        """
+        headers = {"accept": _JSON}
+        if body is not None:
+            headers["content-type"] = _LINES if isinstance(body, bytes) else _JSON
+        target = path if not parameters else f"{path}?{httpx.QueryParams(parameters)}"
+        try:
+            asked = self._client.options(request_timeout=within_s)
+            answer = await asked.perform_request(method, target, headers=headers, body=body)
+        except ApiError as error:
+            if error.meta.status in accepted:
+                return Answer(error.meta.status, error.body)
+            raise failure_of(error) from None
+        except TransportError as error:
+            raise failure_of(error) from None
+        except UnsupportedProductError:
+            raise _unsupported() from None
+        return Answer(answer.meta.status, answer.body)
+
+    async def version(self) -> tuple[int, ...]:
+        """The version of the server that answers.
+
+        Raises Failure INVALID with a sentence where it is no Elasticsearch, or wants another key; UNAVAILABLE.
+        """
+        try:
+            asked = self._client.options(request_timeout=PING_S)
+            path = "/_nodes/_local?filter_path=nodes.*.version"
+            async with asyncio.timeout(PING_S):
+                answer = await asked.perform_request("GET", path, headers={"accept": _JSON})
+            nodes: Mapping[str, Mapping[str, str]] = answer.body["nodes"]
+            said = next(iter(nodes.values()))["version"]
+            return tuple(int(part) for part in said.partition("-")[0].split("."))
+        except AuthenticationException:
+            raise _cannot(
+                "refuses our key: give a valid one, as id:key in base 64, in the file that api_key_file names."
+            ) from None
+        except AuthorizationException:
+            raise _cannot("does not let our key look at it: the key needs the cluster privilege monitor.") from None
+        except (UnsupportedProductError, KeyError, StopIteration, ValueError, TypeError):
+            raise _unsupported() from None
+        except TimeoutError:
+            raise unavailable("The search engine does not answer.") from None
+        except ApiError as error:
+            raise (
+                _unsupported()
+                if error.meta.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE)
+                else failure_of(error)
+            ) from None
+        except TransportError as error:
+            raise failure_of(error) from None
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self._client.close()
+
+
+def require_supported(version: tuple[int, ...]) -> None:
+    """Raises Failure INVALID for a version that was never tried."""
+    if not OLDEST <= version[:2] < TOO_NEW:
+        named = ".".join(map(str, version))
+        raise _cannot(f"is Elasticsearch {named}: install 8.19 or a later 8, or take out FHIRMEDIA_INDEX.")
+
+
+def unavailable(text: str) -> Failure:
+    """What may pass."""
+    return Failure(Category.UNAVAILABLE, text, retry_after_s=5)
+
+
+def failure_of(error: ApiError | TransportError) -> Failure:
+    """An error of the library as a Failure; nothing of what was asked or answered is in it."""
+    if isinstance(error, ConnectionTimeout):
+        return unavailable("The search engine does not answer in time.")
+    if isinstance(error, TransportError):
+        return unavailable("The search engine cannot be reached.")
+    status, kind = error.meta.status, reason_of(error.body)
+    if kind in _COSTLY or (isinstance(error.body, dict) and _COSTLY & _causes(error.body)):
+        return Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.")
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return unavailable("The search engine refuses us; its key or its rights have changed.")
+    if status == HTTPStatus.NOT_FOUND:
+        return unavailable("The search engine has lost its index.")
+    if (
+        status in (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+        or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    ):
+        return unavailable("The search engine takes nothing at present.")
+    return Failure(Category.INTERNAL, f"The search engine did not understand what it was asked ({kind}).")
+
+
+def reason_of(body: Any) -> str:
+    """The name of an error, which the engine made up, never a value."""
+    error = body.get("error") if isinstance(body, dict) else None
+    return str(error.get("type", "unknown")) if isinstance(error, dict) else "unknown"
+
+
+def _causes(body: Json) -> set[str]:
+    error = body.get("error")
+    causes = error.get("root_cause", ()) if isinstance(error, dict) else ()
+    named = {str(each.get("type")) for each in causes if isinstance(each, dict)}
+    failed = error.get("failed_shards", ()) if isinstance(error, dict) else ()
+    return named | {str(each.get("reason", {}).get("type")) for each in failed if isinstance(each, dict)}
+
+
+def _cannot(text: str) -> Failure:
+    return Failure(Category.INVALID, f"The server that FHIRMEDIA_INDEX names {text}")
+
+
+def _unsupported() -> Failure:
+    return _cannot(
+        "is not Elasticsearch (OpenSearch is another product): give the address of an Elasticsearch 8.19, or take out "
+        "FHIRMEDIA_INDEX."
+    )
+
+
+def _trust(address: IndexAddress) -> ssl.SSLContext:
+    if address.ca_file is None:
+        return ssl.create_default_context()
+    path = address.ca_file
+    return _read(lambda: ssl.create_default_context(cafile=str(path)), "ca_file")
+
+
+def _read(read: Callable[[], T], name: str) -> T:
+    try:
+        return read()
+    except (OSError, ssl.SSLError):
+        raise Failure(Category.INVALID, f"The file that {name} names in FHIRMEDIA_INDEX cannot be read.") from None

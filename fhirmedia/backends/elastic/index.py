@@ -1,0 +1,53 @@
+"""GenerationIndex: what one generation of indices answers."""
+
+from collections.abc import Callable, Collection, Sequence
+
+from fhirmedia.access.grant import NarrowedQuery, types_named
+from fhirmedia.backends.elastic.counting import SPANS, buckets_in, division_by, people_body, people_in
+from fhirmedia.backends.elastic.explaining import told
+from fhirmedia.backends.elastic.searching import Searching, body_of, hits_of, page_body
+from fhirmedia.backends.elastic.shape import Shape
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Key
+from fhirmedia.ports.index import Bucket, Hits, Page
+
+
+class ElasticIndex:
+    """Searches and counts; `shape` is asked for what documents look like at that moment."""
+
+    def __init__(self, searching: Searching, shape: Callable[[], Shape]) -> None:
+        self._searching = searching
+        self._shape = shape
+
+    @property
+    def engine(self) -> str:
+        """As it is called when a search is explained."""
+        return "elasticsearch"
+
+    async def search(self, query: NarrowedQuery, *, page: Page, without: Collection[Key] = ()) -> Hits:
+        """The page and, if wanted, the total. Raises Failure TOO_COSTLY, UNAVAILABLE."""
+        shape = self._shape()
+        found = await self._searching.send(query, shape, page_body(page, shape), without=without)
+        return hits_of(found, page, shape)
+
+    async def explain(self, query: NarrowedQuery, *, page: Page, without: Collection[Key] = ()) -> str:
+        """Where it would be searched, and by which clauses."""
+        shape = self._shape()
+        families = ", ".join(family.name for family in shape.holding(types_named(query.query)))
+        return told(f"indices {families}", body_of(query, page_body(page, shape), without=without))
+
+    async def buckets(
+        self, query: NarrowedQuery, *, by: str, with_patients: bool, without: Collection[Key] = ()
+    ) -> Sequence[Bucket]:
+        """How the answer divides. Raises Failure TOO_COSTLY, UNAVAILABLE, NOT_IMPLEMENTED."""
+        shape = self._shape()
+        if by not in SPANS and all(by not in family.facets for family in shape.families):
+            raise Failure(Category.NOT_IMPLEMENTED, "The search engine does not count by that parameter.")
+        body = division_by(by, with_patients=with_patients)
+        return buckets_in(
+            await self._searching.send(query, shape, body, without=without), by, with_patients=with_patients
+        )
+
+    async def patients(self, query: NarrowedQuery, *, without: Collection[Key] = ()) -> int:
+        """How many Patients the answer is about. Raises Failure TOO_COSTLY, UNAVAILABLE."""
+        return people_in(await self._searching.send(query, self._shape(), people_body(), without=without))

@@ -1,0 +1,177 @@
+"""Searches of one generation: the body that is sent, and what comes back as Keys, positions and totals."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from fhirmedia.access.grant import NarrowedQuery, types_named
+from fhirmedia.backends.elastic.clauses import all_of, none_of, terms
+from fhirmedia.backends.elastic.client import ElasticClient
+from fhirmedia.backends.elastic.compile import clause_of
+from fhirmedia.backends.elastic.document import LARGEST
+from fhirmedia.backends.elastic.names import Names
+from fhirmedia.backends.elastic.shape import Shape
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Key, parse_key
+from fhirmedia.ports.index import Hits, Page, Position, SortValue
+from fhirmedia.r4.query import SortKey
+
+Json = dict[str, Any]
+
+_ID = "_id"
+_GRACE_S = 1.0
+"""How much longer an answer is waited for than the engine may search."""
+
+_LAST = {
+    ("long", False): 2**63 - 1,
+    ("long", True): -(2**63),
+    ("double", False): "Infinity",
+    ("double", True): "-Infinity",
+}
+"""What stands for a missing sort key of a kind, ascending or descending; of words it is null."""
+
+_CLEARED = frozenset({"query", "sort", "size", "track_total_hits", "search_after", "aggs", "timeout"})
+
+
+class Searching:
+    """Sends searches to the indices of one generation."""
+
+    def __init__(self, client: ElasticClient, names: Names, generation: str, *, budget_s: float) -> None:
+        self._client = client
+        self._names = names
+        self._generation = generation
+        self._budget_s = budget_s
+
+    async def send(self, narrowed: NarrowedQuery, shape: Shape, more: Json, *, without: Collection[Key]) -> Json | None:
+        """The engine's answer to a search for what the query selects; None if it can select nothing here.
+
+        Raises Failure TOO_COSTLY, UNAVAILABLE.
+        """
+        families = shape.holding(types_named(narrowed.query))
+        body = body_of(narrowed, more, without=without)
+        if not families or body["query"] == {"match_none": {}}:
+            return None
+        where = ",".join(self._names.index(self._generation, family) for family in families)
+        answer = await self._client.ask(
+            "POST",
+            f"/{where}/_search",
+            {**body, "timeout": f"{int(self._budget_s * 1000)}ms"},
+            within_s=self._budget_s + _GRACE_S,
+            allow_partial_search_results="false",
+        )
+        found: Json = answer.body
+        if found["timed_out"]:
+            raise Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.")
+        return found
+
+
+def body_of(narrowed: NarrowedQuery, more: Json, *, without: Collection[Key] = ()) -> Json:
+    """What is sent: the narrowed query is the one condition of everything that is found, counted and divided.
+
+    Raises Failure INTERNAL if anything else could widen it.
+    """
+    barred = none_of([terms("key", map(str, without))]) if without else None
+    query = clause_of(narrowed.query)
+    body = {"query": query if barred is None else all_of([query, barred]), **more}
+    if not body.keys() <= _CLEARED or "query" in more or not all(map(_is_bounded, more.get("aggs", {}).values())):
+        raise Failure(Category.INTERNAL, "A search would look beyond what its Caller may see.")
+    return body
+
+
+_DIVISIONS = frozenset({"terms", "cardinality", "composite", "max", "aggs"})
+
+
+def _is_bounded(division: Mapping[str, Any]) -> bool:
+    """Whether a division counts only what was found, and nothing nobody has."""
+    if not division.keys() <= _DIVISIONS:
+        return False
+    if division.get("terms", {}).get("min_doc_count", 1) < 1:
+        return False
+    return all(map(_is_bounded, division.get("aggs", {}).values()))
+
+
+def page_body(page: Page, shape: Shape) -> Json:
+    """Order, position, size and total; sort keys nobody has are left out."""
+    sort = [*(_sort(key, shape) for key in page.sort if _kind(key, shape) is not None), {"key": {"order": "asc"}}]
+    body: Json = {"size": page.count + 1 if page.count else 0, "track_total_hits": _counted(page)}
+    if page.count:
+        body["sort"] = sort
+        if page.after is not None:
+            body["search_after"] = _after(page.after, page.sort, shape)
+    return body
+
+
+def hits_of(found: Json | None, page: Page, shape: Shape) -> Hits:
+    """The page in an answer; an answer of None has nothing in it."""
+    if found is None:
+        return Hits((), None, None if page.total == "none" else 0)
+    rows = found["hits"]["hits"]
+    shown = rows[: page.count]
+    keys = tuple(parse_key(row["sort"][-1]) for row in shown)
+    following = len(rows) > len(shown) > 0
+    return Hits(
+        keys,
+        Position(_values(shown[-1]["sort"], page.sort, shape), keys[-1]) if following else None,
+        _total(found, page),
+    )
+
+
+def _counted(page: Page) -> bool | int:
+    match page.total:
+        case "none":
+            return False
+        case "accurate":
+            return True
+        case "bounded":
+            return page.total_limit + 1
+
+
+def _total(found: Json, page: Page) -> int | None:
+    if page.total == "none":
+        return None
+    count = int(found["hits"]["total"]["value"])
+    return count if page.total == "accurate" or count <= page.total_limit else None
+
+
+def _kind(key: SortKey, shape: Shape) -> str | None:
+    return "keyword" if key.parameter == _ID else shape.scalar(key.parameter)
+
+
+def _sort(key: SortKey, shape: Shape) -> Json:
+    order = "desc" if key.descending else "asc"
+    if key.parameter == _ID:
+        return {"key": {"order": order}}
+    mode = "max" if key.descending else "min"
+    kind = _kind(key, shape)
+    return {f"k.{key.parameter}": {"order": order, "mode": mode, "missing": "_last", "unmapped_type": kind}}
+
+
+def _after(position: Position, sort: Sequence[SortKey], shape: Shape) -> list[Any]:
+    values: list[Any] = []
+    for key, value in zip(sort, position.values, strict=True):
+        kind = _kind(key, shape)
+        if kind is None:
+            continue
+        if value is None:
+            values.append(_LAST.get((kind, key.descending)))
+        elif kind == "double":
+            values.append(min(max(float(value), -LARGEST), LARGEST))
+        else:
+            values.append(value)
+    return [*values, str(position.key)]
+
+
+def _values(sort_values: Sequence[Any], sort: Sequence[SortKey], shape: Shape) -> tuple[SortValue, ...]:
+    """What the last row is sorted by, as the evaluator has it."""
+    rest = iter(sort_values)
+    return tuple(_value(next(rest), kind, key) if (kind := _kind(key, shape)) is not None else None for key in sort)
+
+
+def _value(value: Any, kind: str, key: SortKey) -> SortValue:
+    missing = _LAST.get((kind, key.descending))
+    if value is None or value == missing or (kind == "double" and float(value) == float(str(missing))):
+        return None
+    if kind != "double":
+        found: SortValue = value
+        return found
+    number = float(value)
+    return number if abs(number) < LARGEST else float("inf") if number > 0 else float("-inf")

@@ -1,0 +1,120 @@
+"""What documents look like: which types stand in which index, and which parameters have values of which kind."""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fhirmedia.r4.profiles_path import profiles
+from fhirmedia.r4.registry import Kind, Registry, SearchParameter
+from fhirmedia.r4.texts import CONTENT, NARRATIVE, OF_CODED
+from fhirmedia.r4.tokens import OF_TYPE
+
+FORMAT = 1
+"""Number of the form documents have; raised whenever a document made before would be read wrongly."""
+
+Scalar = Literal["long", "double", "keyword"]
+"""What a parameter is sorted by."""
+
+_NUMERIC: dict[str, Scalar] = {"date": "long", "number": "double", "quantity": "double"}
+_UNSORTED = frozenset({"composite", "special"})
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Types that share an index; `kinds` says of each code of theirs which kinds its values are of.
+
+    A code is a parameter's, one of its identifiers by type (`identifier:of-type`), or a part of a composite
+    (`relationship$1`). `texts` are fields of words, `facets` the token parameters that are counted by value.
+    """
+
+    name: str
+    types: frozenset[str]
+    kinds: Mapping[str, frozenset[str]] = field(repr=False)
+    texts: frozenset[str] = field(repr=False)
+    facets: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """All families. A type is in one of them at most."""
+
+    families: tuple[Family, ...]
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The types documents are kept of."""
+        return frozenset(each for family in self.families for each in family.types)
+
+    def family(self, type: str) -> Family | None:
+        """Where documents of a type are kept."""
+        return next((family for family in self.families if type in family.types), None)
+
+    def holding(self, types: Collection[str] | None) -> tuple[Family, ...]:
+        """The families in which there may be documents of these types; None for whatever type."""
+        return tuple(each for each in self.families if types is None or not each.types.isdisjoint(types))
+
+    def scalar(self, code: str) -> Scalar | None:
+        """What resources of all types are sorted by under a code; None where nobody has it, or not to sort by."""
+        kinds = {kind for family in self.families for kind in family.kinds.get(code, ())} - _UNSORTED
+        if not kinds:
+            return None
+        found = {_NUMERIC.get(kind, "keyword") for kind in kinds}
+        if "keyword" in found:
+            return "keyword"
+        return "double" if "double" in found else "long"
+
+
+def shape_of(registry: Registry) -> Shape:
+    """What a Registry says at this moment about the types listed in `profiles/search-engine.json`."""
+    listed = json.loads((profiles() / "search-engine.json").read_text("utf-8"))
+    return Shape(tuple(_family(registry, name, row["types"], row["facets"]) for name, row in listed.items()))
+
+
+def _family(registry: Registry, name: str, types: list[str], facets: list[str]) -> Family:
+    kinds: dict[str, set[str]] = {}
+    texts = {NARRATIVE, CONTENT}
+    for each in types:
+        for parameter in registry.types[each].indexed.values():
+            for code, kind in _codes(parameter):
+                kinds.setdefault(code, set()).add(kind)
+            if parameter.kind == "special":
+                texts.add(parameter.code)
+            elif parameter.kind == "token":
+                texts.add(parameter.code + OF_CODED)
+    fixed = {code: frozenset(several) for code, several in kinds.items()}
+    return Family(name, frozenset(types), fixed, frozenset(texts), frozenset(facets))
+
+
+def _codes(parameter: SearchParameter) -> Iterator[tuple[str, Kind]]:
+    yield parameter.code, parameter.kind
+    if parameter.kind == "token":
+        yield parameter.code + OF_TYPE, "token"
+    yield from ((part.parameter, part.kind) for part in parameter.components)
+
+
+def fingerprint_of(registry: Registry, *, zone: str) -> str:
+    """What documents are made by: the parameters of the program, the zone of dates, the form of documents.
+
+    Parameters that were added to an installation are left out: a document gets those when it is written anew.
+    """
+    added = {str(each["url"]) for each in registry.added}
+    listed = json.loads((profiles() / "search-engine.json").read_text("utf-8"))
+    rows = [
+        (
+            each,
+            code,
+            found.kind,
+            found.url,
+            found.expression,
+            found.targets,
+            [part.expression for part in found.components],
+        )
+        for row in listed.values()
+        for each in sorted(row["types"])
+        for code, found in sorted(registry.types[each].indexed.items())
+        if found.url not in added
+    ]
+    said = json.dumps([FORMAT, zone, listed, rows])
+    return hashlib.sha256(said.encode()).hexdigest()[:32]

@@ -1,0 +1,151 @@
+"""Documents written in bulk: by number and by size, the newest state of a Key wins, and every answer is read."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fhirmedia.backends.elastic.client import Answer, ElasticClient, unavailable
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Key
+from fhirmedia.r4.codec import dump
+
+Json = dict[str, Any]
+
+MOST_LINES, MOST_BYTES = 1_000, 5 * 2**20
+"""Documents and bytes of one request; one document that is larger goes alone."""
+
+_WITHIN_S = 30.0
+_PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""How long a full engine is left alone before it is asked once more."""
+
+_DONE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.CONFLICT})
+"""A conflict is a newer state that is there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One document to keep, or, without content, one Key to be found no more; `alias` is where it is written."""
+
+    alias: str
+    key: Key
+    order: int
+    content: Json | None
+
+    def encoded(self) -> bytes:
+        """As a bulk request wants it."""
+        act = "index" if self.content is not None else "delete"
+        head: Json = {
+            act: {
+                "_index": self.alias,
+                "_id": str(self.key),
+                "version": self.order,
+                "version_type": "external_gte",
+                "require_alias": True,
+            }
+        }
+        return dump(head) + b"\n" + (b"" if self.content is None else dump(self.content) + b"\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What became of one request: what is refused for itself, and what is to be tried once more."""
+
+    refused: Mapping[Key, str]
+    again: Sequence[tuple[Line, bytes]]
+
+
+class BulkWriter:
+    """Writes lines; `sleep` is for waiting."""
+
+    def __init__(self, client: ElasticClient, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._client = client
+        self._sleep = sleep
+
+    async def write(self, lines: Iterable[Line], *, visible: bool) -> Mapping[Key, str]:
+        """Write all; which were refused, by the name of the error.
+
+        Raises Failure UNAVAILABLE if the engine does not answer, has lost an index, takes nothing at present or stays
+        too busy.
+        """
+        refused: dict[Key, str] = {}
+        for batch in batches(lines):
+            rest: Sequence[tuple[Line, bytes]] = batch
+            for pause in (*_PAUSES_S, None):
+                outcome = await self._send(rest, visible=visible)
+                refused.update(outcome.refused)
+                rest = outcome.again
+                if not rest:
+                    break
+                if pause is None:
+                    raise unavailable("The search engine is too busy to take documents.")
+                await self._sleep(pause)
+        return refused
+
+    async def _send(self, batch: Sequence[tuple[Line, bytes]], *, visible: bool) -> _Outcome:
+        body = b"".join(encoded for _, encoded in batch)
+        more = {"refresh": "wait_for"} if visible else {}
+        answer = await self._client.ask(
+            "POST",
+            "/_bulk",
+            body,
+            within_s=_WITHIN_S,
+            accepted=frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS}),
+            filter_path=_READ,
+            **more,
+        )
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return _Outcome({}, batch)
+        if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return await self._halved(batch, visible=visible)
+        return _outcome(batch, answer)
+
+    async def _halved(self, batch: Sequence[tuple[Line, bytes]], *, visible: bool) -> _Outcome:
+        """What is too large for one request goes as two; a single document that is, is refused."""
+        if len(batch) == 1:
+            return _Outcome({batch[0][0].key: "too_large"}, ())
+        middle = len(batch) // 2
+        one = await self._send(batch[:middle], visible=visible)
+        other = await self._send(batch[middle:], visible=visible)
+        return _Outcome({**one.refused, **other.refused}, [*one.again, *other.again])
+
+
+_READ = "items.*.status,items.*.error.type,errors"
+
+
+def batches(lines: Iterable[Line]) -> Iterator[list[tuple[Line, bytes]]]:
+    """Requests of at most so many documents and so many bytes."""
+    batch: list[tuple[Line, bytes]] = []
+    size = 0
+    for line in lines:
+        encoded = line.encoded()
+        if batch and (len(batch) == MOST_LINES or size + len(encoded) > MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append((line, encoded))
+        size += len(encoded)
+    if batch:
+        yield batch
+
+
+def _outcome(batch: Sequence[tuple[Line, bytes]], answer: Answer) -> _Outcome:
+    items = answer.body.get("items", ())
+    if len(items) != len(batch):
+        raise Failure(Category.INTERNAL, "The search engine did not answer for every document.")
+    refused: dict[Key, str] = {}
+    again: list[tuple[Line, bytes]] = []
+    for (line, encoded), item in zip(batch, items, strict=True):
+        (result,) = item.values()
+        status, error = result["status"], result.get("error", {}).get("type", "")
+        if status in _DONE or (status == HTTPStatus.NOT_FOUND and line.content is None and not error):
+            continue
+        if error == "cluster_block_exception":
+            raise unavailable("The search engine takes no documents: its index is read-only, as on a full disk.")
+        if status == HTTPStatus.NOT_FOUND:
+            raise unavailable("The search engine has lost its index.")
+        if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            again.append((line, encoded))
+        else:
+            refused[line.key] = error or str(status)
+    return _Outcome(refused, again)

@@ -1,0 +1,157 @@
+"""Law: Elasticsearch and the reference evaluator give the same resources, in the same order, with the same total."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+
+from fhirmedia.access.grant import ACTIONS, Grant, NarrowedQuery, Rule
+from fhirmedia.backends.elastic.engine import ElasticEngine
+from fhirmedia.backends.elastic.index import ElasticIndex
+from fhirmedia.backends.index_memory import MemoryIndex
+from fhirmedia.core.index_address import parse_index_address
+from fhirmedia.core.records import Key
+from fhirmedia.ports.documents import DocumentChange
+from fhirmedia.ports.index import Hits, Page
+from fhirmedia.r4.query import (
+    EVERYTHING,
+    NOTHING,
+    All,
+    Any,
+    Chain,
+    FactIn,
+    Has,
+    Match,
+    Not,
+    OfType,
+    Query,
+    ReferenceTest,
+)
+from tests.laws.archives import TYPES, Archive
+from tests.laws.asking import Asker
+from tests.laws.shapes import FixedShape
+
+pytestmark = pytest.mark.services
+
+STOCKHOLM = ZoneInfo("Europe/Stockholm")
+ARCHIVES, CHANGES = 3, 35
+EXAMPLES = min(3 * settings.default.max_examples, 3_000)
+ALL = Grant((Rule(frozenset(ACTIONS), frozenset(TYPES), EVERYTHING),))
+
+Stocked = list[tuple[Archive, ElasticIndex]]
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def engines(
+    tmp_path_factory: pytest.TempPathFactory, runner: asyncio.Runner, module_index_address: str
+) -> Iterator[Stocked]:
+    folder: Path = tmp_path_factory.mktemp("archives")
+    engine = ElasticEngine(parse_index_address(module_index_address), FixedShape(STOCKHOLM), budget_s=10)
+    archives = [Archive(folder / f"{seed}.db", seed=seed, size=CHANGES) for seed in range(ARCHIVES)]
+    yield [(archive, runner.run(stocked(engine, f"a{seed}", archive))) for seed, archive in enumerate(archives)]
+    runner.run(engine.close())
+
+
+async def stocked(engine: ElasticEngine, generation: str, archive: Archive) -> ElasticIndex:
+    await engine.create(generation)
+    changes = [DocumentChange(record, record.sequence, entries) for record, entries in archive.current.values()]
+    assert await engine.documents(generation).write(changes, visible=False) == {}
+    await engine.finish(generation)
+    return engine.index(generation)
+
+
+def answered(query: Query, world: MemoryIndex) -> Query:
+    """The same query, each one inside it replaced by what it finds: that is done before this engine is asked."""
+    match query:
+        case All(parts):
+            return All(tuple(answered(part, world) for part in parts))
+        case Any(parts):
+            return Any(tuple(answered(part, world) for part in parts))
+        case Not(part):
+            return Not(answered(part, world))
+        case Chain(parameter, target):
+            found = keys_of(target, world)
+            return Match(parameter, tuple(map(ReferenceTest, found))) if found else NOTHING
+        case Has(parameter, source):
+            pointers = asyncio.run(world.pointers(keys_of(source, world), parameters=[parameter]))
+            named = {pointer.key for pointer in pointers}
+            each = (All((OfType(frozenset({key.type})), FactIn("id", frozenset({key.id})))) for key in named)
+            return Any(tuple(each))
+    return query
+
+
+def keys_of(query: Query, world: MemoryIndex) -> tuple[Key, ...]:
+    return asyncio.run(world.search(ALL.narrow(query, types=TYPES), page=Page(1000))).keys
+
+
+def prepared(narrowed: NarrowedQuery, world: MemoryIndex) -> NarrowedQuery:
+    return ALL.narrow(answered(narrowed.query, world), types=TYPES)
+
+
+async def walk(index: MemoryIndex | ElasticIndex, query: NarrowedQuery, page: Page) -> list[Hits]:
+    pages, after = list[Hits](), page.after
+    while True:
+        hits = await index.search(query, page=Page(page.count, page.sort, after, page.total, page.total_limit))
+        pages.append(hits)
+        if hits.next is None:
+            return pages
+        after = hits.next
+
+
+def test_the_same_pages(
+    engines: Stocked, runner: asyncio.Runner, record_property: Callable[[str, object], None]
+) -> None:
+    answers = Counter[str]()
+
+    @settings(max_examples=EXAMPLES)
+    @given(st.integers(0, ARCHIVES - 1), st.integers(0, 2**64 - 1))
+    def agree(archive: int, seed: int) -> None:
+        content, engine = engines[archive]
+        asked = Asker(seed)
+        query, page = asked.search()
+        narrowed = prepared(asked.grant().narrow(query, types=asked.types()), content.oracle)
+        note(f"{narrowed.query!r}\n{page!r}")
+        wanted = asyncio.run(walk(content.oracle, narrowed, page))
+        assert runner.run(walk(engine, narrowed, page)) == wanted
+        found = sum(len(hits.keys) for hits in wanted)
+        answers["none" if not found else "all" if found == len(content.current) else "some"] += 1
+
+    agree()
+    share = answers["some"] / answers.total()
+    record_property("queries", answers.total())
+    record_property("queries that return some but not all", f"{share:.0%}")
+    assert share >= 0.3
+
+
+def test_the_same_counts(
+    engines: Stocked, runner: asyncio.Runner, record_property: Callable[[str, object], None]
+) -> None:
+    counted = Counter[str]()
+
+    @settings(max_examples=EXAMPLES // 2)
+    @given(st.integers(0, ARCHIVES - 1), st.integers(0, 2**64 - 1))
+    def agree(archive: int, seed: int) -> None:
+        content, engine = engines[archive]
+        asked = Asker(seed)
+        narrowed = prepared(asked.grant().narrow(asked.query(), types=asked.types()), content.oracle)
+        by, with_patients = asked.pick(("status", "odd", "year", "month")), asked.pick((True, False))
+        note(f"{by} {with_patients} {narrowed.query!r}")
+        wanted = asyncio.run(content.oracle.buckets(narrowed, by=by, with_patients=with_patients))
+        assert runner.run(engine.buckets(narrowed, by=by, with_patients=with_patients)) == wanted
+        assert runner.run(engine.patients(narrowed)) == asyncio.run(content.oracle.patients(narrowed))
+        counted["several" if len(wanted) > 1 else "one or none"] += 1
+
+    agree()
+    record_property("counts with several values", f"{counted['several'] / counted.total():.0%}")
+    assert counted["several"] >= 0.2 * counted.total()
