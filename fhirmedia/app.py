@@ -23,6 +23,9 @@ from fhirmedia.backends.definitions_memory import DefinitionsInMemory
 from fhirmedia.backends.disclosures_sql import DisclosureLogSql
 from fhirmedia.backends.facts_queue_sql import PendingFacts
 from fhirmedia.backends.folder import Folder, note_base_url, served_base_url
+from fhirmedia.backends.following.assembly import Following, follow, leave
+from fhirmedia.backends.following.outbox_rows import OutboxRows
+from fhirmedia.backends.following.waking import Bell
 from fhirmedia.backends.index_facets import SqlIndexCounts
 from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.index_sql import SqlSearchIndex
@@ -45,6 +48,7 @@ from fhirmedia.issuer.jose import sign_bytes
 from fhirmedia.issuer.minting import demo_row, ensure_key, is_demo
 from fhirmedia.issuer.trusted import TrustedIssuers, load_issuers
 from fhirmedia.ports.disclosures import Witness
+from fhirmedia.ports.index import IndexCounts, SearchIndex
 from fhirmedia.ports.views import RecordView
 from fhirmedia.r4.added import Latecomers, load_added, with_added
 from fhirmedia.r4.audit_event import AUDIT_EVENT
@@ -76,6 +80,8 @@ class House:
     facts_job: FactsJob
     mender: Mender
     added: AddedParameters
+    following: Following | None
+    leave: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
 
 
@@ -154,12 +160,13 @@ def open_house(
     base_url: str,
     clock: Clock = system_clock,
     alone: bool = False,
+    beside: bool = False,
     mismatched: Callable[[int], None] = lambda _number: None,
 ) -> House:
     """Everything an interaction needs, on this folder, which is held open beside other processes or `alone`.
 
-    `mismatched` is told how many hits of a search the re-check refused. Raises Failure CONFLICT where somebody else's
-    hold forbids it.
+    `beside`: searches go to the index beside the database, too, if one is set. `mismatched` is told how many hits of a
+    search the re-check refused. Raises Failure CONFLICT where somebody else's hold forbids it.
     """
     own, known = load_registry(), added_in(folder.records)
     registry = with_added(own, load_added(known, own))
@@ -170,7 +177,11 @@ def open_house(
     records = SqliteRecordStore(
         folder.records,
         lock_file=folder.write_lock,
-        parts=TransactionParts(IndexWriter(Latecomers(own, known, base_url=base_url, zone=zone)), ChangeChain()),
+        parts=TransactionParts(
+            IndexWriter(Latecomers(own, known, base_url=base_url, zone=zone)),
+            ChangeChain(),
+            OutboxRows(Bell(folder.index_bell).ring),
+        ),
         clock=clock,
         on_broken=_end_process,
     )
@@ -191,7 +202,16 @@ def open_house(
     added = AddedParameters(folder.records, registry, own=own, known=known)
     described = DefinitionsInMemory(partial(definitions, registry), extractor, edition=lambda: registry.added)
     views: dict[str, RecordView] = {AUDIT_EVENT: events, **dict.fromkeys(definition_types(registry), described)}
-    stores = Stores(records, objects, index, counts, disclosures, views=views, mismatched=mismatched, pending=pending)
+    following = None
+    if beside and settings.index is not None:
+        # Of what the program brings: documents know no parameter that was added since.
+        following = follow(folder, settings.index, records, own, base_url=base_url, zone=zone, clock=clock)
+    asked: tuple[SearchIndex, IndexCounts] = (index, counts)
+    if following is not None:
+        patience_s = settings.search_seconds / 2
+        routed = following.routed(index, counts, patience_s=patience_s, late=partial(_codes_added, registry))
+        asked = (routed, routed)
+    stores = Stores(records, objects, *asked, disclosures, views=views, mismatched=mismatched, pending=pending)
     dependents = Dependents(registry, extractor, base_url=base_url, clock=clock)
     custodian = Custodian(
         stores,
@@ -205,6 +225,8 @@ def open_house(
 
     async def close() -> None:
         await archive.sandbox.close()
+        if following is not None:
+            await following.close()
         await custodian.close()
         await asyncio.to_thread(upkeep.close)
         await index.close()
@@ -222,25 +244,35 @@ def open_house(
         unclaimed_hours=settings.unclaimed_hours,
     )
     facts_job = FactsJob(records, dependents, pending=pending)
-    return House(archive, disclosures, sweeper, facts_job, Mender(records, clock=clock), added, close)
+    mender = Mender(records, clock=clock)
+    left = partial(leave, records, folder.records, clock=clock)
+    return House(archive, disclosures, sweeper, facts_job, mender, added, following, left, close)
+
+
+def _codes_added(registry: Registry) -> frozenset[str]:
+    return frozenset(str(each["code"]) for each in registry.added)
 
 
 def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock = system_clock) -> ASGIApp:
     """The ASGI application of one worker."""
     metrics = Metrics()
     mismatched = metrics.index_mismatch.inc
-    house = open_house(folder, settings, base_url=base_url, clock=clock, mismatched=mismatched)
+    house = open_house(folder, settings, base_url=base_url, clock=clock, beside=True, mismatched=mismatched)
     archive, disclosures = house.archive, house.disclosures
     issuers = trusted_issuers(settings, folder, archive.registry, base_url=base_url)
     refused = UnauthenticatedCount(archive.custodian)
     log = RequestLog(clock)
-    health = Health(folder.path)
+    health = Health(folder.path, index=None if house.following is None else house.following.state)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         issuers.warm(clock() // 1000)
         watching = metrics.watch(lambda: (disclosures.head.log_id, disclosures.head.sequence, disclosures.attested))
-        works = (refused.run(), house.sweeper.run(), house.facts_job.run(), house.added.run(), watching)
+        works = [refused.run(), house.sweeper.run(), house.facts_job.run(), house.added.run(), watching]
+        if house.following is None:
+            await house.leave()
+        else:
+            works += [*house.following.works(leaves_it=True), metrics.watch_index(house.following.figures)]
         behind = [asyncio.create_task(work) for work in works]
         health.started()
         try:

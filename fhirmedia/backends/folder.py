@@ -78,6 +78,34 @@ class Folder:
         """The right to sweep, until the file is closed; None while another process has it."""
         return self._lock("sweeper.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    @property
+    def index_bell(self) -> Path:
+        """Where writes ring for whoever follows them."""
+        return self.run / "index.bell"
+
+    @contextmanager
+    def index_turn(self) -> Iterator[bool]:
+        """The right to make and fill indexes beside the database: true inside for one process at a time."""
+        lock = self._lock("index-turn.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            yield lock is not None
+        finally:
+            if lock is not None:
+                lock.close()
+
+    def index_worker(self) -> IO[str]:
+        """Held, until it is closed, by a process that does nothing but index, so that servers leave it to that."""
+        lock = self._lock("index-worker.lock", fcntl.LOCK_SH)
+        assert lock is not None
+        return lock
+
+    def has_index_worker(self) -> bool:
+        """Whether there is such a process."""
+        lock = self._lock("index-worker.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if lock is not None:
+            lock.close()
+        return lock is None
+
     @contextmanager
     def sweep_turn(self) -> Iterator[bool]:
         """One step of a sweep: true inside unless somebody has paused the sweeps."""

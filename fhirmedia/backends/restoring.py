@@ -8,6 +8,7 @@ from fhirmedia.backends.audit_heads import audit_heads
 from fhirmedia.backends.backup_manifest import KeptHead, Manifest, read_manifest
 from fhirmedia.backends.copying import Stage, copy_file, copy_objects, fresh_folder
 from fhirmedia.backends.folder import Folder
+from fhirmedia.backends.following.generations import disown
 from fhirmedia.backends.migrations import SCHEMA_VERSION
 from fhirmedia.backends.objects_files import sync_folder
 from fhirmedia.backends.sqlite import open_reader
@@ -39,6 +40,7 @@ def restore(source: Path, target: Path, *, stage: Stage) -> Manifest:
         heads = audit_heads(folder.records, folder.audit)
         if tuple(KeptHead(head.log_id, head.sequence, head.hash.hex()) for head in heads) != manifest.heads:
             raise Failure(Category.CORRUPT, "The audit does not end where the manifest says; nothing was restored.")
+        disown(folder.records)
         for part in (folder.keys, folder.audit):
             sync_folder(part)
         (target / _LAST).rename(target / _VERSION)

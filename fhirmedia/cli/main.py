@@ -20,6 +20,8 @@ COMMANDS = {
     "stats": "count resources and bytes by type",
     "check": "reconcile bytes, records, facts and index; repair what can be rebuilt",
     "audit": "verify the chained logs of who saw and changed what",
+    "index": "tell how the search index beside the database stands, and retry what it refused",
+    "index-worker": "take changes into the search index, instead of the servers",
     "reindex": "build the search index anew from the records",
     "migrate": "bring an older data folder to this version",
     "backup": "copy a data folder while it is served",
@@ -73,7 +75,7 @@ def _command(words: Sequence[str]) -> tuple[Command, argparse.Namespace]:
         command = commands.add_parser(name, help=meaning, description=meaning.capitalize() + ".")
         if name == chosen:
             with uncollected():
-                modules[name] = import_module(f"fhirmedia.cli.{name}_command")
+                modules[name] = import_module(f"fhirmedia.cli.{name.replace('-', '_')}_command")
             modules[name].add_arguments(command)
     arguments = parser.parse_args(words)
     return modules[arguments.command], arguments

@@ -27,8 +27,15 @@ definitions replacing older ones of the same code. When all is done, not before,
 CapabilityStatement and searches take it. Stopped in between (Ctrl-C, kill), the same command, or --parameter CODE,
 goes on from there.
 
+The steps are for a search index beside the database (FHIRMEDIA_INDEX). Servers fill one that is missing by themselves;
+`fill` makes another beside it, in which `switch` lets searches be answered. Servers go on all the while, changes reach
+both, and a `fill` that was stopped goes on where it was.
+
 examples:
   fhirmedia reindex --data /srv/fhirmedia
+  fhirmedia reindex fill --data /srv/fhirmedia
+  fhirmedia reindex verify --data /srv/fhirmedia
+  fhirmedia reindex switch --data /srv/fhirmedia
   fhirmedia reindex --data /srv/fhirmedia --parameter photographer.json
 
 photographer.json (each part of the expression begins with its type):
@@ -42,6 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "step", nargs="?", choices=("fill", "verify", "switch", "rollback", "status"),
+        help="with FHIRMEDIA_INDEX: fill another search index beside running servers, hold it against the records, let "
+        "it answer, go back to the one before, tell how it stands",
+    )  # fmt: skip
     add_data(parser)
     parser.add_argument("--parameter", metavar="X", help="index by one more search parameter, beside a running server")
     add_served_port(parser)
@@ -49,6 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Rebuild the index with the folder held alone, or fill in one parameter."""
+    if arguments.step is not None:
+        from fhirmedia.cli import reindex_steps
+
+        return reindex_steps.run(arguments)
     if arguments.parameter is not None:
         return fill(arguments)
     folder, settings = existing_folder(arguments.data, any_zone=True)

@@ -39,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     where, parameters = _asked(arguments.search)
 
     async def told() -> Explained:
-        house = open_house(folder, settings, base_url=known_base_url(settings, folder, port=arguments.port))
+        base_url = known_base_url(settings, folder, port=arguments.port)
+        house = open_house(folder, settings, base_url=base_url, beside=True)
         # unscoped: whoever can read the folder can read everything in it
         asker = Asker(Caller.system("fhirmedia search explain"), RequestNote(f"search-{new_id()}"))
         try:

@@ -1,5 +1,6 @@
 """Running the application: an open socket, one process or several on it, and a graceful end."""
 
+import asyncio
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -10,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from zoneinfo import ZoneInfo
 
 import uvicorn
 
 from fhirmedia.app import build_app, settled_base_url, trusted_issuers
 from fhirmedia.backends.folder import Folder, file_system_of, make_folder, open_folder
+from fhirmedia.backends.following.assembly import require_usable
 from fhirmedia.cli.garbage import uncollected
 from fhirmedia.cli.http_head import BoundedHttp
 from fhirmedia.core.errors import Category, Failure
@@ -52,6 +55,9 @@ def serve(
         base_url = settled_base_url(settings, folder, port=listener.getsockname()[1], moved=_say_moved)
         if workers > 1:  # refuse here rather than in every child
             trusted_issuers(settings, folder, load_registry(), base_url=base_url)
+        if settings.index is not None:
+            zone = ZoneInfo(settings.timezone)
+            asyncio.run(require_usable(settings.index, load_registry(), zone=zone))
         share_metrics(folder.run / "metrics")
         if workers == 1:
             return _run_worker(folder, settings, base_url, listener, lambda: announce(base_url))

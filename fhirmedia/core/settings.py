@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.index_address import IndexAddress, parse_index_address
 
 PREFIX = "FHIRMEDIA_"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -101,6 +102,13 @@ class Settings:
         24, _positive, "Hours after which uploaded bytes that no record refers to are removed."
     )
     search_seconds: int = _setting(10, _positive, "Seconds one search may take before it is refused as too costly.")
+    index: IndexAddress | None = _setting(
+        None,
+        parse_index_address,
+        "A search index beside the database, as `elasticsearch://127.0.0.1:9200` or "
+        "`https://one:9200,two:9200/prefix?api_key_file=…&ca_file=…&shards=6`. Without it the database answers every "
+        "search.",
+    )
     access_log_staff: Literal["none", "role", "name"] = _setting(
         "role",
         _staff,

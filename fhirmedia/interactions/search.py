@@ -47,7 +47,7 @@ class Searched:
 async def search(
     archive: Archive, asker: Asker, where: Where, parameters: Parameters, *, lenient: bool, strong: bool = False
 ) -> Searched:
-    """One page; `strong`: it may not be behind. Raises Failure INVALID, FORBIDDEN, TOO_COSTLY, GONE (cursor expired)."""
+    """One page; `strong`: none behind. Raises Failure INVALID, FORBIDDEN, TOO_COSTLY, GONE (cursor expired)."""
     if where.type is not None:
         archive.registry.require(where.type, "search-type")
     asked, now, after = _resume(archive, asker, where, parameters)

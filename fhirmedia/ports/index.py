@@ -39,7 +39,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How an answer stands to the records: by how many milliseconds it may be behind, and what is to be said of that."""
+    """How an answer stands to the records: how many milliseconds it may be behind, and what is to be said of it."""
 
     lag_ms: int
     remarks: tuple[Issue, ...] = ()

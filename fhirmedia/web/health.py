@@ -1,7 +1,9 @@
 """`/healthz` (the process answers), `/readyz` (it can serve), `/metrics`: without a token, without patient data."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,8 +17,9 @@ LEAST_FREE_BYTES = 256 * 2**20
 class Health:
     """What the two probes answer from."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, index: Callable[[], dict[str, Any]] | None = None) -> None:
         self._folder = folder
+        self._index = index
         self._started = False
 
     def started(self) -> None:
@@ -29,7 +32,13 @@ class Health:
     async def ready(self, request: Request) -> Response:
         free = shutil.disk_usage(self._folder).free
         ready = self._started and free >= LEAST_FREE_BYTES
-        state = {"status": "pass" if ready else "fail", "started": self._started, "disk_free_bytes": free}
+        state: dict[str, Any] = {
+            "status": "pass" if ready else "fail",
+            "started": self._started,
+            "disk_free_bytes": free,
+        }
+        if self._index is not None:  # it never keeps the server from serving: the database answers in its place
+            state["index"] = self._index()
         return JSONResponse(state, 200 if ready else 503)
 
 

@@ -1,6 +1,7 @@
 """What `/metrics` shows: requests, their time, and what custody wants watched. Labels hold no ids."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,14 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from fhirmedia.core.errors import Failure
+
 WATCH_S = 5
+WATCH_INDEX_S = 1
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+log = logging.getLogger("fhirmedia")
 
 
 def share_metrics(folder: Path) -> None:
@@ -66,6 +72,24 @@ class Metrics:
             self._audit_head.labels(log).set(rows)
             self._audit_attested.labels(log).set(attested)
             await asyncio.sleep(WATCH_S)
+
+    async def watch_index(self, figures: Callable[[], tuple[float, int, int]]) -> None:
+        """Show how far the index beside the database is behind (seconds, changes, dead letters) until cancelled."""
+        gauges = [
+            Gauge(f"fhirmedia_{name}", meaning, registry=self._registry, multiprocess_mode="mostrecent")
+            for name, meaning in (
+                ("index_lag_seconds", "Age of the oldest change the search index has not taken in."),
+                ("outbox_depth", "Changes the search index has not taken in."),
+                ("index_dead_letters", "Resources the search index refused until they were given up."),
+            )
+        ]
+        while True:
+            try:
+                for gauge, figure in zip(gauges, figures(), strict=True):
+                    gauge.set(figure)
+            except Failure:
+                log.warning("how far the search index is behind cannot be told at present")
+            await asyncio.sleep(WATCH_INDEX_S)
 
     def page(self) -> bytes:
         """The text a scraper reads."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.index_address import parse_index_address
 from fhirmedia.core.settings import PREFIX, Settings, load_settings, setting_names
 
 MIB = 2**20
@@ -30,6 +31,8 @@ ACCEPTED: list[tuple[str, str, Any]] = [
     ("ALLOW_VOLATILE_STORAGE", "yes", True),
     ("ALLOW_VOLATILE_STORAGE", "0", False),
     ("ACCESS_LOG_STAFF", "name", "name"),
+    ("INDEX", "elasticsearch://127.0.0.1:9201", parse_index_address("elasticsearch://127.0.0.1:9201")),
+    ("INDEX", "https://one,two/ward?ca_file=/ca", parse_index_address("https://one,two/ward?ca_file=/ca")),
 ]
 
 
@@ -71,6 +74,9 @@ def test_without_variables_there_are_defaults() -> None:
         ("SEARCH_SECONDS", "-1"),
         ("ALLOW_VOLATILE_STORAGE", "perhaps"),
         ("ACCESS_LOG_STAFF", "everyone"),
+        ("INDEX", "elasticsearch://far.example:9200"),
+        ("INDEX", "http://127.0.0.1:9200"),
+        ("INDEX", "https://user:secret@one"),
         ("TIMEZONE", "Nowhere/Land"),
         ("TIMEZONE", "../../etc/passwd"),
         ("TIMEZONE", ""),

@@ -47,15 +47,22 @@ class Following:
     keeper: Keeper
     clock: Clock
 
-    def works(self, *, alone: bool = False) -> list[Coroutine[Any, Any, None]]:
-        """What has to run as long as the process does; `alone`: whoever serves leaves the work to this process."""
-        stands_by = (lambda: False) if alone else self.folder.has_index_worker
-        bell = Bell(self.folder.index_bell)
-        return [
-            self.presence.watch(),
-            self.worker.run(bell, stands_by=stands_by),
-            self.keeper.run(stands_by=stands_by),
-        ]
+    def works(self, *, leaves_it: bool = False, keeps: bool = True) -> list[Coroutine[Any, Any, None]]:
+        """What has to run as long as the process does.
+
+        `leaves_it`: to a process that does nothing but index, as long as there is one. Without `keeps` nothing is made
+        or filled that is not there.
+        """
+        stands_by = self.folder.has_index_worker if leaves_it else _never
+        works = [self.presence.watch(), self.worker.run(self._bell(), stands_by=stands_by)]
+        return [*works, self.keeper.run(stands_by=stands_by)] if keeps else works
+
+    def ring(self) -> None:
+        """Wake whoever indexes."""
+        self._bell().ring()
+
+    def _bell(self) -> Bell:
+        return Bell(self.folder.index_bell)
 
     def routed(
         self, database: SearchIndex, counts: IndexCounts, *, patience_s: float, late: Callable[[], Collection[str]]
@@ -142,6 +149,10 @@ def follow(
         Keeper(outbox, engine, filler, presence, clock=clock, turn=folder.index_turn),
         clock,
     )
+
+
+def _never() -> bool:
+    return False
 
 
 async def leave(records: SqliteRecordStore, path: Path, *, clock: Clock) -> None:

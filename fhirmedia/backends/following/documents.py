@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fhirmedia.backends.following.outbox import newest_number
-from fhirmedia.backends.records_sql import record_of
+from fhirmedia.backends.records_sql import CURRENT_OF_MANY, record_of
 from fhirmedia.backends.sqlite import failure_of, open_reader
 from fhirmedia.core.records import Key, Record
 from fhirmedia.ports.documents import DocumentChange
@@ -36,6 +36,11 @@ _CURRENT = (
     " AND NOT EXISTS (SELECT 1 FROM record_version AS n WHERE n.type = v.type AND n.id = v.id"
     " AND n.version > v.version) ORDER BY v.sequence LIMIT ?"
 )
+_COUNTED = (
+    "SELECT v.type, count(*) FROM record_version AS v WHERE v.method <> 'delete' AND v.type IN ({})"
+    " AND NOT EXISTS (SELECT 1 FROM record_version AS n WHERE n.type = v.type AND n.id = v.id"
+    " AND n.version > v.version) GROUP BY v.type"
+)
 _END = "SELECT coalesce(max(sequence), 0) FROM record_version"
 
 
@@ -58,7 +63,8 @@ class DocumentMaker:
         self._path = path
         self._extractor = extractor
         self._types = tuple(sorted(types))
-        self._current = _CURRENT.format(", ".join("?" * len(self._types)))
+        marks = ", ".join("?" * len(self._types))
+        self._current, self._counted = _CURRENT.format(marks), _COUNTED.format(marks)
 
     def of_changes(self, numbers: Sequence[int]) -> Batch:
         """Of changes that wait under these numbers: those that have been replaced meanwhile are left out."""
@@ -93,12 +99,25 @@ class DocumentMaker:
             connection.execute("COMMIT")
         return batch
 
+    def of_keys(self, keys: Sequence[Key]) -> Batch:
+        """Of these Keys as they are now; deleted ones are documents that are to go."""
+        batch = Batch()
+        with closing(open_reader(self._path)) as connection:
+            for row in self._rows(connection, CURRENT_OF_MANY, {"keys": json.dumps(keys)}):
+                self._add(batch, row, order=0, number=0)
+        return batch
+
+    def counts(self) -> dict[str, int]:
+        """How many current resources there are of each type."""
+        with closing(open_reader(self._path)) as connection:
+            return dict(self._rows(connection, self._counted, self._types))
+
     def end(self) -> int:
         """Where the log of changes ends."""
         with closing(open_reader(self._path)) as connection:
             return int(connection.execute(_END).fetchone()[0])
 
-    def _rows(self, connection: sqlite3.Connection, statement: str, values: Row) -> list[Row]:
+    def _rows(self, connection: sqlite3.Connection, statement: str, values: Row | dict[str, str]) -> list[Row]:
         try:
             return connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:

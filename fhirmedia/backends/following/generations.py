@@ -1,10 +1,13 @@
 """Which fillings of the index there are, and which one answers: in the records' own database."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from fhirmedia.backends.following.outbox_rows import FOLLOWED
+from fhirmedia.backends.sqlite import open_writer
 from fhirmedia.core.errors import Category, Failure
 
 State = Literal["live", "filling", "filled", "kept", "lost"]
@@ -20,6 +23,7 @@ _FORGET = "DELETE FROM index_generation WHERE name = ?"
 _FOLLOW = "INSERT OR REPLACE INTO installation (name, value) VALUES (?, ?)"
 _NOT_FOLLOWED = "DELETE FROM installation WHERE name = ?"
 _EMPTY = ("DELETE FROM index_outbox", "DELETE FROM index_outbox_patient")
+_HAS_TABLE = "SELECT 1 FROM sqlite_schema WHERE name = 'index_generation'"
 _NUMBER_OF_DEAD = "SELECT count(*) FROM index_outbox WHERE is_dead = 1"
 
 
@@ -104,6 +108,19 @@ def require_no_dead(connection: sqlite3.Connection) -> None:
 def forget(connection: sqlite3.Connection, name: str) -> None:
     """A generation has been dropped."""
     connection.execute(_FORGET, (name,))
+
+
+def disown(path: Path) -> None:
+    """Let a copy of a database follow nothing: the indexes it names are those of the folder it was copied from."""
+    with closing(open_writer(path)) as connection:
+        if connection.execute(_HAS_TABLE).fetchone() is None or not generations(connection).each:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_NOT_FOLLOWED, (FOLLOWED,))
+        for statement in (*_EMPTY, "DELETE FROM index_generation"):
+            connection.execute(statement)
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def unfollow(connection: sqlite3.Connection, *, now: int) -> None:
