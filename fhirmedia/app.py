@@ -32,6 +32,7 @@ from fhirmedia.backends.index_sql import SqlSearchIndex
 from fhirmedia.backends.objects_files import FileObjectStore
 from fhirmedia.backends.records_sql import SqliteRecordStore
 from fhirmedia.backends.records_transaction import TransactionParts
+from fhirmedia.backends.text_sandbox import TextSandbox
 from fhirmedia.core.clock import Clock, system_clock
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.settings import Settings
@@ -43,6 +44,7 @@ from fhirmedia.custody.facts_job import FactsJob
 from fhirmedia.custody.intake import Intake
 from fhirmedia.custody.mending import Mender
 from fhirmedia.custody.sweeping import Locks, Sweeper
+from fhirmedia.custody.texts_job import TextsJob
 from fhirmedia.interactions.archive import Archive
 from fhirmedia.issuer.jose import sign_bytes
 from fhirmedia.issuer.minting import demo_row, ensure_key, is_demo
@@ -78,6 +80,7 @@ class House:
     disclosures: DisclosureLogSql
     sweeper: Sweeper
     facts_job: FactsJob
+    texts_job: TextsJob
     mender: Mender
     added: AddedParameters
     following: Following | None
@@ -162,11 +165,13 @@ def open_house(
     alone: bool = False,
     beside: bool = False,
     mismatched: Callable[[int], None] = lambda _number: None,
+    text_read: Callable[[str, str], None] = lambda _format, _outcome: None,
 ) -> House:
     """Everything an interaction needs, on this folder, which is held open beside other processes or `alone`.
 
     `beside`: searches go to the index beside the database, too, if one is set. `mismatched` is told how many hits of a
-    search the re-check refused. Raises Failure CONFLICT where somebody else's hold forbids it.
+    search the re-check refused, `text_read` what became of each text. Raises Failure CONFLICT where somebody else's
+    hold forbids it.
     """
     own, known = load_registry(), added_in(folder.records)
     registry = with_added(own, load_added(known, own))
@@ -225,6 +230,7 @@ def open_house(
 
     async def close() -> None:
         await archive.sandbox.close()
+        await texts_job.close()
         if following is not None:
             await following.close()
         await custodian.close()
@@ -244,9 +250,10 @@ def open_house(
         unclaimed_hours=settings.unclaimed_hours,
     )
     facts_job = FactsJob(records, dependents, pending=pending)
+    texts_job = TextsJob(records, objects, TextSandbox(), extractor, take=folder.take_reader, told=text_read)
     mender = Mender(records, clock=clock)
     left = partial(leave, records, folder.records, clock=clock)
-    return House(archive, disclosures, sweeper, facts_job, mender, added, following, left, close)
+    return House(archive, disclosures, sweeper, facts_job, texts_job, mender, added, following, left, close)
 
 
 def _codes_added(registry: Registry) -> frozenset[str]:
@@ -257,7 +264,15 @@ def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock
     """The ASGI application of one worker."""
     metrics = Metrics()
     mismatched = metrics.index_mismatch.inc
-    house = open_house(folder, settings, base_url=base_url, clock=clock, beside=True, mismatched=mismatched)
+    house = open_house(
+        folder,
+        settings,
+        base_url=base_url,
+        clock=clock,
+        beside=True,
+        mismatched=mismatched,
+        text_read=metrics.text_read,
+    )
     archive, disclosures = house.archive, house.disclosures
     issuers = trusted_issuers(settings, folder, archive.registry, base_url=base_url)
     refused = UnauthenticatedCount(archive.custodian)
@@ -268,7 +283,15 @@ def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         issuers.warm(clock() // 1000)
         watching = metrics.watch(lambda: (disclosures.head.log_id, disclosures.head.sequence, disclosures.attested))
-        works = [refused.run(), house.sweeper.run(), house.facts_job.run(), house.added.run(), watching]
+        works = [
+            refused.run(),
+            house.sweeper.run(),
+            house.facts_job.run(),
+            house.added.run(),
+            watching,
+            house.texts_job.run(),
+            metrics.watch_texts(house.texts_job.waiting),
+        ]
         if house.following is None:
             await house.leave()
         else:

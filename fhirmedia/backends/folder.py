@@ -106,6 +106,10 @@ class Folder:
             lock.close()
         return lock is None
 
+    def take_reader(self) -> IO[str] | None:
+        """The right to read texts, until the file is closed; None while another process has it."""
+        return self._lock("texts.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+
     @contextmanager
     def sweep_turn(self) -> Iterator[bool]:
         """One step of a sweep: true inside unless somebody has paused the sweeps."""

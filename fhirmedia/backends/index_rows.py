@@ -14,6 +14,7 @@ from sqlalchemy import Table
 
 from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.backends.added_sql import added_text
+from fhirmedia.backends.attached_words import with_attached_words
 from fhirmedia.backends.index_sql import search_within
 from fhirmedia.backends.index_tables import (
     IN_COMPARTMENT,
@@ -29,9 +30,9 @@ from fhirmedia.backends.index_tables import (
 from fhirmedia.backends.index_terms import FIELD, TYPE, WritableTerms
 from fhirmedia.backends.index_values import VALUE_TABLES, WIDE, RowSets, ValueRow, ValueRows, date_kind
 from fhirmedia.backends.index_words import DELETE as DELETE_WORDS
+from fhirmedia.backends.index_words import DOCUMENT, document, equip, mark_of
 from fhirmedia.backends.index_words import EMPTY as EMPTY_WORDS
 from fhirmedia.backends.index_words import INSERT as INSERT_WORDS
-from fhirmedia.backends.index_words import document, equip, mark_of
 from fhirmedia.backends.pending_rows import PendingRows, Statement
 from fhirmedia.backends.tables import table_of
 from fhirmedia.core.errors import Category, Failure
@@ -138,6 +139,7 @@ class IndexWriter:
         key = record.key
         if self._late is not None:
             entries = self._late.completed(entries, record.body)
+        entries = with_attached_words(connection, record, entries)
         found = connection.execute(_FIND_RES, key).fetchone() if not is_first else None
         rid = self._new_rid(connection, record) if found is None else found[0]
         people = _people_in(entries, record.facts)
@@ -154,9 +156,8 @@ class IndexWriter:
             pending.add(_UPDATE_RES, (*columns, rid))
             _exchange(pending, _rows_of(connection, rid, holds=found[1]), rows)
             _remove_people(pending, key, *found[2:])
-            if words or found[1] & _WORDS:  # a stray document (as a stray row) must not stop every writer
-                pending.add(_DELETE_WORDS, (rid,))
-        if words:
+            _stage_words(connection, pending, rid, had=bool(found[1] & _WORDS), words=words)
+        if found is None and words:
             pending.add(_INSERT_WORDS, (rid, words))
         pending.extend(_INSERT_PATIENT, ((patient, recency, *key, rid, how) for patient, how in people.items()))
 
@@ -247,6 +248,16 @@ def _exchange(pending: PendingRows, had: Mapping[int, AbstractSet[ValueRow]], ro
     for table, now in rows.items():
         if new := now - had.get(table, _NONE):
             pending.extend(_INSERT_VALUE[table], new)
+
+
+def _stage_words(connection: sqlite3.Connection, pending: PendingRows, rid: int, *, had: bool, words: str) -> None:
+    """Replace the document of a resource by another; a long one costs more than all other rows."""
+    if had and words and connection.execute(DOCUMENT, (rid,)).fetchone() == (words,):
+        return
+    if words or had:  # a stray document (as a stray row) must not stop every writer
+        pending.add(_DELETE_WORDS, (rid,))
+    if words:
+        pending.add(_INSERT_WORDS, (rid, words))
 
 
 def _when_of(entries: IndexEntries) -> tuple[int, int | None, int]:

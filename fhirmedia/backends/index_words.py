@@ -24,6 +24,7 @@ _BETWEEN = "\x1e"
 
 INSERT = "INSERT INTO idx_words (rowid, body) VALUES (?, ?)"
 DELETE = "DELETE FROM idx_words WHERE rowid = ?"
+DOCUMENT = "SELECT body FROM idx_words WHERE rowid = ?"
 EMPTY = ("DROP TABLE IF EXISTS idx_words", CREATE)
 """Not a DELETE, which needs the index it removes to be sound."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from fhirmedia.backends import texts_sql
 from fhirmedia.backends.facts_codec import decode_facts
 from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.maintenance_sql import (
@@ -100,6 +101,8 @@ _ROWS = (
     _Rows("records", "'Binary/' || c.binary_id", MISSING_UNCLAIMED, "is claimed by nobody and not listed as such"),
     _Rows("records", "'Binary/' || u.binary_id", STRAY_UNCLAIMED, "is listed as unclaimed and is not"),
     _Rows("records", "'Binary/' || r.binary_id", _GONE_REFERRER, "is claimed by a version that is gone", cure="none"),
+    _Rows("index", "t.digest", texts_sql.STRAY_TEXTS, "has a text and stands for nothing"),
+    _Rows("index", "'Binary/' || c.binary_id", texts_sql.MISSING_TEXTS, "has a text that nobody reads"),
     _Rows("bytes", _BINARY_VERSION.format("c.binary_id", "c"), _WITHOUT_BYTES, "stands for unknown bytes", cure="none"),
     _Rows(
         "records", _BINARY_VERSION.format("c.binary_id", "c"), _WITHOUT_VERSION, "has content, no version", cure="none"
@@ -108,7 +111,7 @@ _ROWS = (
 )
 
 
-STEPS = 2 + len(_ROWS)
+STEPS = 3 + len(_ROWS)
 """How many steps `damages` takes."""
 
 
@@ -171,8 +174,8 @@ class SqliteInspection:
         self._index.begin(self._connection)
         keys: dict[int, Key] = {}
         for record, entries in resources:
-            if record.key.type in self._filling:
-                continue
+            if record.key.type in self._filling or texts_sql.waits_for_words(self._connection, record):
+                continue  # it is just being given rows
             execute(_SEED, record.key)  # so that the number of the row is the stored one
             self._index.put(self._connection, record, entries)
             (rid,) = execute("SELECT rid FROM main.res_row WHERE type = ? AND id = ?", record.key).fetchone()
@@ -209,12 +212,17 @@ class SqliteInspection:
             if missing:
                 return
             done()
+            texts_sql.equip(connection)
             yield from self._judge_words()
             done()
             for rows in _ROWS:
                 for (where,) in connection.execute(f"SELECT DISTINCT {rows.name} {rows.rows}"):
                     yield Finding(rows.part, where, rows.text, cure=rows.cure)
                 done()
+            for format, outcome, number in connection.execute(texts_sql.UNREAD):
+                text = f"could not be read of {number:,} contents ({outcome}): no search finds what they say"
+                yield Finding("index", f"text of {format}", text, "note")
+            done()
         except sqlite3.DatabaseError:
             yield Finding("database", self._path.name, "cannot be read to its end")
         finally:

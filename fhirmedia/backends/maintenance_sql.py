@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from fhirmedia.backends import facts_queue_sql
+from fhirmedia.backends import facts_queue_sql, texts_sql
 from fhirmedia.backends.facts_codec import decode_facts, encode_facts
 from fhirmedia.backends.index_rows import TYPES_AT_MOST
 from fhirmedia.backends.index_values import VALUE_TABLES
@@ -15,6 +15,7 @@ from fhirmedia.core.digests import Digest
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.ports.changes import Reach
 from fhirmedia.ports.facts_queue import Waiting
+from fhirmedia.ports.texts import ReadText, WaitingText
 from fhirmedia.r4.values import IndexEntries
 
 T = TypeVar("T")
@@ -121,7 +122,38 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
                 "DELETE FROM blob WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM binary_content WHERE digest = ?1)",
                 (digest,),
             )
+            execute(texts_sql.FORGET_TEXT, (digest,))
+        execute(texts_sql.FORGET, (binary_id,))
         execute("DELETE FROM unclaimed_binary WHERE binary_id = ?", (binary_id,))
+
+    def keep_text(self, waiting: WaitingText, *, format: str, text: ReadText) -> bool:
+        self._require_written()
+        return texts_sql.keep_text(self._connection, waiting, format=format, text=text)
+
+    def try_text_again(self, waiting: WaitingText) -> None:
+        self._require_written()
+        texts_sql.try_text_again(self._connection, waiting)
+
+    def without_words(self, binary_id: str, *, limit: int) -> Sequence[Record]:
+        self._require_written()
+        return texts_sql.without_words(self._connection, binary_id, limit=limit)
+
+    def index_anew(self, record: Record, entries: IndexEntries) -> None:
+        self._require_written()
+        self._parts.index.put(self._connection, record, entries)
+        self._parts.outbox.stage(self._pending, record, before=record.facts, now=self._now)
+
+    def have_words(self, binary_id: str, *, up_to: int) -> None:
+        self._require_written()
+        texts_sql.have_words(self._connection, binary_id, up_to=up_to)
+
+    def finish_text(self, binary_id: str) -> None:
+        self._require_written()
+        texts_sql.finish_text(self._connection, binary_id)
+
+    def queue_older_texts(self) -> None:
+        self._require_written()
+        texts_sql.queue_older(self._connection)
 
     def newest_with(self, waiting: Waiting, *, limit: int) -> Sequence[Record]:
         self._require_seen(reach_text(waiting.reach))
@@ -172,7 +204,8 @@ class SqliteUpkeepTransaction(SqliteRecordTransaction):
         self._require_written()
         if not is_sound(self._connection):
             index_anew(self._connection)
-        for statement in (*_MEND_INDEX, *_MEND_REACHES, *(_MEND_CLAIMS if claims else ())):
+        texts_sql.equip(self._connection)
+        for statement in (*_MEND_INDEX, *texts_sql.MEND, *_MEND_REACHES, *(_MEND_CLAIMS if claims else ())):
             self._connection.execute(statement)
 
     def _erase_index_rows(self, record: Record) -> None:

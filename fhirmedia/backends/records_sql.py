@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import bindparam, select
 
+from fhirmedia.backends import texts_sql
 from fhirmedia.backends.changes_sql import SqliteChanges
 from fhirmedia.backends.facts_codec import decode_facts
 from fhirmedia.backends.group_commit import GroupCommit
@@ -25,6 +26,7 @@ from fhirmedia.core.digests import Digest, parse_digest
 from fhirmedia.core.records import Key, Record
 from fhirmedia.ports.changes import ChangePage, Changes
 from fhirmedia.ports.records import Content
+from fhirmedia.ports.texts import WaitingText
 
 T = TypeVar("T")
 Work = Callable[[SqliteUpkeepTransaction], Any]
@@ -127,6 +129,19 @@ class SqliteRecordStore:
         marks = ",".join("?" * len(digests))
         found = self._reader.execute(f"SELECT digest FROM blob WHERE digest IN ({marks})", tuple(digests))
         return {parse_digest(digest) for (digest,) in found}
+
+    async def waiting_text(self) -> WaitingText | None:
+        row = self._reader.execute(texts_sql.WAITING).fetchone()
+        if row is None:
+            return None
+        binary_id, number, attempts, after, *content = row
+        return WaitingText(binary_id, number, attempts, after, content_of(tuple(content)))
+
+    async def has_older_texts(self) -> bool:
+        return texts_sql.has_older(self._reader)
+
+    async def texts_waiting(self) -> int:
+        return int(self._reader.execute(texts_sql.NUMBER_WAITING).fetchone()[0])
 
     async def write(self, work: Callable[[SqliteUpkeepTransaction], T]) -> T:
         result: T = await self._commits.submit(work)

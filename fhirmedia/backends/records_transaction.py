@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy import bindparam, delete, insert, select
 
 from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.backends.attached_words import format_of
 from fhirmedia.backends.chained_table import INSERT_QUERY, INSERT_ROW
 from fhirmedia.backends.facts_codec import decode_facts, encode_facts
 from fhirmedia.backends.following.outbox_rows import OutboxRows
@@ -17,6 +18,7 @@ from fhirmedia.backends.reach import INSERT as INSERT_REACH
 from fhirmedia.backends.reach import reach_rows
 from fhirmedia.backends.statements import sqlite_text
 from fhirmedia.backends.tables import BinaryContent, BinaryReferrer, Blob, RecordVersion, UnclaimedBinary, table_of
+from fhirmedia.backends.texts_sql import QUEUE as QUEUE_TEXT
 from fhirmedia.core.audit_chain import Head
 from fhirmedia.core.digests import parse_digest
 from fhirmedia.core.errors import Category, Failure
@@ -312,4 +314,6 @@ class SqliteRecordTransaction:
             },
         )
         pending.add(_INSERT_UNCLAIMED, {"binary_id": record.key.id, "uploaded_at": self._now})
+        if format_of(content.content_type) is not None:
+            pending.add(QUEUE_TEXT, {"binary_id": record.key.id, "number": record.sequence})
         self._waiting.add(record.key.id)

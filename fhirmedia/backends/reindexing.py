@@ -10,6 +10,7 @@ from fhirmedia.backends.folder import UNFINISHED
 from fhirmedia.backends.index_rows import rebuild
 from fhirmedia.backends.records_sql import record_of
 from fhirmedia.backends.sqlite import failure_of, open_reader, open_writer
+from fhirmedia.backends.texts_sql import queue_failed
 from fhirmedia.core.records import Record
 from fhirmedia.r4.values import IndexEntries
 
@@ -35,7 +36,8 @@ def reindex(
 
     `entries_of` is None for what is not searched; `on_progress` is told how many changes of the log are behind. An
     interrupted rebuild has to be run again, and the folder says so. What was added to its search parameters can then be
-    searched by, so `entries_of` has to know all of it. Raises Failure DISK_FULL or UNAVAILABLE.
+    searched by, so `entries_of` has to know all of it. Texts of contents are not read again; those that could not be
+    read are put in the queue of the server. Raises Failure DISK_FULL or UNAVAILABLE.
     """
     with closing(open_writer(path)) as writer, closing(open_reader(path)) as reader:
 
@@ -46,6 +48,7 @@ def reindex(
             writer.execute(_SET_TIMEZONE, (UNFINISHED,))
             number = rebuild(writer, _resources(reader, entries_of, on_progress), on_progress=after_batch)
             have_all_ready(writer)
+            queue_failed(writer)
             writer.execute(_SET_TIMEZONE, (timezone,))
             writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:

@@ -101,6 +101,35 @@ class PendingFacts(SQLModel, table=True):
     after_sequence: int
 
 
+class AttachmentText(SQLModel, table=True):
+    """What became of the text of bytes, read in a format by a recipe of `media.text_formats`; `words` are packed."""
+
+    __tablename__ = "attachment_text"
+    __table_args__ = (PrimaryKeyConstraint("digest", "format"),)
+
+    digest: str = Field(sa_column=Column(Text, nullable=False))
+    format: str = Field(sa_column=Column(Text, nullable=False))
+    recipe: int
+    outcome: str = Field(sa_column=Column(Text, nullable=False))
+    words: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+
+
+class PendingText(SQLModel, table=True):
+    """Binaries whose words are not in the index yet.
+
+    `number` is the sequence of the version that brought the content; `after` is NULL until the text is read, then the
+    sequence up to which the records that refer to it have its words.
+    """
+
+    __tablename__ = "pending_text"
+    __table_args__ = (Index("pending_text_order", "attempts", "number"), {"sqlite_with_rowid": False})
+
+    binary_id: str = Field(sa_column=Column(Text, primary_key=True))
+    number: int
+    attempts: int
+    after: int | None = None
+
+
 class Installation(SQLModel, table=True):
     """What was decided when the folder was made, such as the time zone."""
 

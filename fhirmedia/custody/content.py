@@ -44,13 +44,19 @@ class ContentTicket:
         """The bytes `[start, stop)`; raises Failure CORRUPT before a chunk that is not what was stored."""
         if not self._durable:
             raise Failure(Category.INTERNAL, "Content was opened before its disclosure was durable.")
-        first = start // CHECKED_BYTES
-        aligned = first * CHECKED_BYTES
-        end = min(-(-stop // CHECKED_BYTES) * CHECKED_BYTES, self.size)
-        crcs = self.content.blob.crcs
-        at = aligned
-        async for chunk in self._objects.read(self.content.blob.digest, start=aligned, stop=end):
-            if zlib.crc32(chunk) != crcs[at // CHECKED_BYTES]:
-                raise Failure(Category.CORRUPT, "The stored content is damaged and was not sent.")
-            yield chunk[max(0, start - at) : stop - at]
-            at += len(chunk)
+        async for chunk in verified(self._objects, self.content, start=start, stop=stop):
+            yield chunk
+
+
+async def verified(objects: ObjectStore, content: Content, *, start: int, stop: int) -> AsyncIterator[bytes]:
+    """The bytes `[start, stop)` of a content; raises Failure CORRUPT before a chunk that is not what was stored."""
+    first = start // CHECKED_BYTES
+    aligned = first * CHECKED_BYTES
+    end = min(-(-stop // CHECKED_BYTES) * CHECKED_BYTES, content.blob.size)
+    crcs = content.blob.crcs
+    at = aligned
+    async for chunk in objects.read(content.blob.digest, start=aligned, stop=end):
+        if zlib.crc32(chunk) != crcs[at // CHECKED_BYTES]:
+            raise Failure(Category.CORRUPT, "The stored content is damaged and was not sent.")
+        yield chunk[max(0, start - at) : stop - at]
+        at += len(chunk)

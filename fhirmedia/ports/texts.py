@@ -1,14 +1,16 @@
 """The texts of contents: who reads them, where they are kept, and which records wait for their words."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
-from fhirmedia.core.records import Key, Record
+from fhirmedia.core.records import Record
 from fhirmedia.ports.records import Content
 from fhirmedia.r4.values import IndexEntries
 
-WORDY = frozenset({"extracted", "truncated"})
-"""Outcomes with words; `empty` has none, and any other is the reason why no text could be read."""
+T = TypeVar("T")
+
+READ = frozenset({"extracted", "truncated", "empty"})
+"""Outcomes of a text that was read; any other is the reason why none could be."""
 
 
 class ReadText(NamedTuple):
@@ -67,8 +69,8 @@ class TextQueue(Protocol):
     def finish_text(self, binary_id: str) -> None:
         """Nothing waits for this Binary any more."""
 
-    def current(self, key: Key) -> Record | None:
-        """As `RecordTransaction.current`."""
+    def queue_older_texts(self) -> None:
+        """Let some contents wait that came before texts were read, or whose text was read by an older recipe."""
 
 
 class TextStore(Protocol):
@@ -77,8 +79,11 @@ class TextStore(Protocol):
     async def waiting_text(self) -> WaitingText | None:
         """What is to be read next: what was tried less often first, then what came last."""
 
-    async def queue_older_texts(self) -> bool:
-        """Let some contents wait that came before their texts were read, or were read by an older recipe.
+    async def has_older_texts(self) -> bool:
+        """Whether `TextQueue.queue_older_texts` would have something to look at."""
 
-        False once there are no more. Raises Failure UNAVAILABLE, DISK_FULL.
-        """
+    async def texts_waiting(self) -> int:
+        """How many wait, counted up to a hundred thousand."""
+
+    async def write(self, work: Callable[[TextQueue], T]) -> T:
+        """As `RecordStore.write`."""

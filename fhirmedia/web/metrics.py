@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
@@ -48,6 +48,12 @@ class Metrics:
         self.index_mismatch = Counter(
             "fhirmedia_index_mismatch_total", "Hits the index named that the re-check refused.", registry=self._registry
         )
+        self._texts = Counter(
+            "fhirmedia_texts_total",
+            "Contents whose text was to be read, by what became of it.",
+            ["format", "outcome"],
+            registry=self._registry,
+        )
         self._audit_head, self._audit_attested = (
             Gauge(f"fhirmedia_audit_{name}", meaning, ["log"], registry=self._registry, multiprocess_mode="max")
             for name, meaning in (
@@ -65,12 +71,28 @@ class Metrics:
         counters[0].inc()
         counters[1].observe(seconds)
 
+    def text_read(self, format: str, outcome: str) -> None:
+        """Count a content whose text was read, or could not be."""
+        self._texts.labels(format, outcome).inc()
+
     async def watch(self, disclosures: Callable[[], tuple[str, int, int]]) -> None:
         """Show where the log of this worker ends (its name, its rows, those attested) until cancelled."""
         while True:
             log, rows, attested = disclosures()
             self._audit_head.labels(log).set(rows)
             self._audit_attested.labels(log).set(attested)
+            await asyncio.sleep(WATCH_S)
+
+    async def watch_texts(self, waiting: Callable[[], Awaitable[int]]) -> None:
+        """Show how many contents wait for their text until cancelled."""
+        gauge = Gauge(
+            "fhirmedia_texts_waiting",
+            "Contents whose words are not in the index yet.",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
+        while True:
+            gauge.set(await waiting())
             await asyncio.sleep(WATCH_S)
 
     async def watch_index(self, figures: Callable[[], tuple[float, int, int]]) -> None:
