@@ -16,13 +16,16 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fhirmedia.access.grant import ACTIONS, Grant, Rule
+from fhirmedia.backends.elastic.engine import ElasticEngine, Shapes
 from fhirmedia.backends.index_memory import MemoryIndex
 from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.index_sql import SqlSearchIndex
 from fhirmedia.backends.migrations import make_schema
 from fhirmedia.backends.sqlite import open_writer
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.index_address import parse_index_address
 from fhirmedia.core.records import Facts, Key, Record
+from fhirmedia.ports.documents import DocumentChange
 from fhirmedia.ports.index import Page, SearchIndex
 from fhirmedia.r4.codec import dump
 from fhirmedia.r4.extract import Extractor
@@ -33,6 +36,7 @@ from fhirmedia.r4.query_string import decode_query
 from fhirmedia.r4.registry import load_registry
 from fhirmedia.r4.values import IndexEntries
 from tests.access.records import places
+from tests.contracts.beside import Beside, filled
 from tests.fhir.timeline_rows import ROWS as TIMELINE_ROWS
 from tests.fhir.timelines import START_MS, media, others, people
 
@@ -43,6 +47,11 @@ HOUR_MS = 3_600_000
 REGISTRY = load_registry()
 CONTEXT = SearchContext(REGISTRY, BASE, ZONE, START_MS + 2 * HOUR_MS)
 EVERYBODY = Grant((Rule(frozenset(ACTIONS), frozenset(REGISTRY.types), EVERYTHING),))
+LISTED = {
+    "res": {"types": sorted({*REGISTRY.types} - {"Patient"}), "facets": ["kind"]},
+    "pat": {"types": ["Patient"], "facets": []},
+}
+"""Every type is kept in Elasticsearch here, so that every row is asked of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +103,35 @@ def runner() -> Iterator[asyncio.Runner]:
         yield running
 
 
-@pytest.fixture(scope="module", params=["evaluator", "sqlite"])
+@pytest.fixture(scope="module")
+def elasticsearch(request: pytest.FixtureRequest, runner: asyncio.Runner) -> Iterator[Callable[[], ElasticEngine]]:
+    """Where the server is; it is asked for by those who need it only."""
+    opened: list[ElasticEngine] = []
+
+    def engine() -> ElasticEngine:
+        if not opened:
+            address = parse_index_address(request.getfixturevalue("module_index_address"))
+            opened.append(ElasticEngine(address, Shapes(REGISTRY, zone=ZONE, listed=LISTED), budget_s=10))
+        return opened[0]
+
+    yield engine
+    for each in opened:
+        runner.run(each.close())
+
+
+ENGINES = ["evaluator", "sqlite", pytest.param("elasticsearch", marks=pytest.mark.services)]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
 def engines(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, runner: asyncio.Runner
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    runner: asyncio.Runner,
+    elasticsearch: Callable[[], ElasticEngine],
 ) -> Iterator[Callable[[str], SearchIndex]]:
     made: dict[str, SearchIndex] = {}
 
-    def memory(name: str) -> SearchIndex:
+    def memory(name: str) -> MemoryIndex:
         index = MemoryIndex()
         for entries in entries_of(name):
             index.put(entries, Facts(patients=entries.patients))
@@ -123,7 +154,18 @@ def engines(
         connection.close()
         return SqlSearchIndex(path, readers=1)
 
-    make = {"evaluator": memory, "sqlite": sqlite}[request.param]
+    def beside(name: str) -> SearchIndex:
+        engine = elasticsearch()
+        changes = [
+            DocumentChange(
+                Record(each.key, 1, order, START_MS, "update", b"{}", Facts(patients=each.patients)), order, each
+            )
+            for order, each in enumerate(entries_of(name), start=1)
+            if each.key.type in engine.types
+        ]
+        return Beside(runner.run(filled(engine, name, changes)), memory(name), REGISTRY.types)
+
+    make = {"evaluator": memory, "sqlite": sqlite, "elasticsearch": beside}[request.param]
     yield lambda name: made.setdefault(name, made[name] if name in made else make(name))
     for index in made.values():
         if isinstance(index, SqlSearchIndex):
@@ -158,7 +200,11 @@ async def walked(index: SearchIndex, search: ParsedSearch, *, count: int) -> lis
 @pytest.mark.parametrize("row", list(rows()), ids=str)
 def test_a_search_finds(engines: Callable[[str], SearchIndex], runner: asyncio.Runner, row: Row) -> None:
     index, search = engines(row.corpus), parsed(row.query)
-    walks = [runner.run(walked(index, search, count=count)) for count in (1, 2, 50)]
+
+    async def three() -> list[list[str]]:
+        return list(await asyncio.gather(*(walked(index, search, count=count) for count in (1, 2, 50))))
+
+    walks = runner.run(three())
     assert walks[0] == walks[1] == walks[2]
     assert len(set(walks[0])) == len(walks[0])
     assert set(walks[0]) == row.ids

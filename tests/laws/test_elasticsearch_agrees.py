@@ -10,28 +10,13 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from fhirmedia.access.grant import ACTIONS, Grant, NarrowedQuery, Rule
+from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.backends.elastic.engine import ElasticEngine
-from fhirmedia.backends.elastic.index import ElasticIndex
 from fhirmedia.backends.index_memory import MemoryIndex
 from fhirmedia.core.index_address import parse_index_address
-from fhirmedia.core.records import Key
 from fhirmedia.ports.documents import DocumentChange
 from fhirmedia.ports.index import Hits, Page
-from fhirmedia.r4.query import (
-    EVERYTHING,
-    NOTHING,
-    All,
-    Any,
-    Chain,
-    FactIn,
-    Has,
-    Match,
-    Not,
-    OfType,
-    Query,
-    ReferenceTest,
-)
+from tests.contracts.beside import Beside, filled
 from tests.laws.archives import TYPES, Archive
 from tests.laws.asking import Asker
 from tests.laws.shapes import FixedShape
@@ -41,9 +26,8 @@ pytestmark = pytest.mark.services
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 ARCHIVES, CHANGES = 3, 35
 EXAMPLES = min(3 * settings.default.max_examples, 3_000)
-ALL = Grant((Rule(frozenset(ACTIONS), frozenset(TYPES), EVERYTHING),))
 
-Stocked = list[tuple[Archive, ElasticIndex]]
+Stocked = list[tuple[Archive, Beside]]
 
 
 @pytest.fixture(scope="module")
@@ -63,43 +47,12 @@ def engines(
     runner.run(engine.close())
 
 
-async def stocked(engine: ElasticEngine, generation: str, archive: Archive) -> ElasticIndex:
-    await engine.create(generation)
+async def stocked(engine: ElasticEngine, generation: str, archive: Archive) -> Beside:
     changes = [DocumentChange(record, record.sequence, entries) for record, entries in archive.current.values()]
-    assert await engine.documents(generation).write(changes, visible=False) == {}
-    await engine.finish(generation)
-    return engine.index(generation)
+    return Beside(await filled(engine, generation, changes), archive.oracle, TYPES)
 
 
-def answered(query: Query, world: MemoryIndex) -> Query:
-    """The same query, each one inside it replaced by what it finds: that is done before this engine is asked."""
-    match query:
-        case All(parts):
-            return All(tuple(answered(part, world) for part in parts))
-        case Any(parts):
-            return Any(tuple(answered(part, world) for part in parts))
-        case Not(part):
-            return Not(answered(part, world))
-        case Chain(parameter, target):
-            found = keys_of(target, world)
-            return Match(parameter, tuple(map(ReferenceTest, found))) if found else NOTHING
-        case Has(parameter, source):
-            pointers = asyncio.run(world.pointers(keys_of(source, world), parameters=[parameter]))
-            named = {pointer.key for pointer in pointers}
-            each = (All((OfType(frozenset({key.type})), FactIn("id", frozenset({key.id})))) for key in named)
-            return Any(tuple(each))
-    return query
-
-
-def keys_of(query: Query, world: MemoryIndex) -> tuple[Key, ...]:
-    return asyncio.run(world.search(ALL.narrow(query, types=TYPES), page=Page(1000))).keys
-
-
-def prepared(narrowed: NarrowedQuery, world: MemoryIndex) -> NarrowedQuery:
-    return ALL.narrow(answered(narrowed.query, world), types=TYPES)
-
-
-async def walk(index: MemoryIndex | ElasticIndex, query: NarrowedQuery, page: Page) -> list[Hits]:
+async def walk(index: MemoryIndex | Beside, query: NarrowedQuery, page: Page) -> list[Hits]:
     pages, after = list[Hits](), page.after
     while True:
         hits = await index.search(query, page=Page(page.count, page.sort, after, page.total, page.total_limit))
@@ -120,7 +73,7 @@ def test_the_same_pages(
         content, engine = engines[archive]
         asked = Asker(seed)
         query, page = asked.search()
-        narrowed = prepared(asked.grant().narrow(query, types=asked.types()), content.oracle)
+        narrowed = asked.grant().narrow(query, types=asked.types())
         note(f"{narrowed.query!r}\n{page!r}")
         wanted = asyncio.run(walk(content.oracle, narrowed, page))
         assert runner.run(walk(engine, narrowed, page)) == wanted
@@ -144,7 +97,7 @@ def test_the_same_counts(
     def agree(archive: int, seed: int) -> None:
         content, engine = engines[archive]
         asked = Asker(seed)
-        narrowed = prepared(asked.grant().narrow(asked.query(), types=asked.types()), content.oracle)
+        narrowed = asked.grant().narrow(asked.query(), types=asked.types())
         by, with_patients = asked.pick(("status", "odd", "year", "month")), asked.pick((True, False))
         note(f"{by} {with_patients} {narrowed.query!r}")
         wanted = asyncio.run(content.oracle.buckets(narrowed, by=by, with_patients=with_patients))

@@ -11,7 +11,7 @@ from fhirmedia.backends.elastic.documents import ElasticDocuments, Making
 from fhirmedia.backends.elastic.index import ElasticIndex
 from fhirmedia.backends.elastic.names import Names
 from fhirmedia.backends.elastic.searching import Searching
-from fhirmedia.backends.elastic.shape import Family, Shape, fingerprint_of, shape_of
+from fhirmedia.backends.elastic.shape import Family, Listing, Shape, fingerprint_of, listing, shape_of
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.index_address import IndexAddress
 from fhirmedia.core.records import Key, parse_key
@@ -27,11 +27,12 @@ _PAGE = 10_000
 class Shapes:
     """What documents look like as long as a Registry says the same, and anew when it says something else."""
 
-    def __init__(self, registry: Registry, *, zone: ZoneInfo) -> None:
+    def __init__(self, registry: Registry, *, zone: ZoneInfo, listed: Listing | None = None) -> None:
         self._registry = registry
+        self._listed = listing() if listed is None else listed
         self._zone = zone
         self._types: object = None
-        self.fingerprint = fingerprint_of(registry, zone=zone.key)
+        self.fingerprint = fingerprint_of(registry, self._listed, zone=zone.key)
         self._making = self._made()
 
     def now(self) -> Making:
@@ -42,7 +43,7 @@ class Shapes:
 
     def _made(self) -> Making:
         self._types = self._registry.types
-        shape = shape_of(self._registry)
+        shape = shape_of(self._registry, self._listed)
         return Making(shape, Documents(shape, zone=self._zone))
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -66,13 +66,22 @@ class Shape:
         return "double" if "double" in found else "long"
 
 
-def shape_of(registry: Registry) -> Shape:
-    """What a Registry says at this moment about the types listed in `profiles/search-engine.json`."""
-    listed = json.loads((profiles() / "search-engine.json").read_text("utf-8"))
+Listing = Mapping[str, Mapping[str, Sequence[str]]]
+"""The families by name: their `types` and `facets`."""
+
+
+def listing() -> Listing:
+    """What is kept in the engine, as `profiles/search-engine.json` lists it."""
+    found: Listing = json.loads((profiles() / "search-engine.json").read_text("utf-8"))
+    return found
+
+
+def shape_of(registry: Registry, listed: Listing) -> Shape:
+    """What a Registry says at this moment about the types that are listed."""
     return Shape(tuple(_family(registry, name, row["types"], row["facets"]) for name, row in listed.items()))
 
 
-def _family(registry: Registry, name: str, types: list[str], facets: list[str]) -> Family:
+def _family(registry: Registry, name: str, types: Sequence[str], facets: Sequence[str]) -> Family:
     kinds: dict[str, set[str]] = {}
     texts = {NARRATIVE, CONTENT}
     for each in types:
@@ -94,13 +103,12 @@ def _codes(parameter: SearchParameter) -> Iterator[tuple[str, Kind]]:
     yield from ((part.parameter, part.kind) for part in parameter.components)
 
 
-def fingerprint_of(registry: Registry, *, zone: str) -> str:
+def fingerprint_of(registry: Registry, listed: Listing, *, zone: str) -> str:
     """What documents are made by: the parameters of the program, the zone of dates, the form of documents.
 
     Parameters that were added to an installation are left out: a document gets those when it is written anew.
     """
     added = {str(each["url"]) for each in registry.added}
-    listed = json.loads((profiles() / "search-engine.json").read_text("utf-8"))
     rows = [
         (
             each,
