@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fhirmedia.backends.attached_words import with_attached_words
 from fhirmedia.backends.following.outbox import newest_number
 from fhirmedia.backends.records_sql import CURRENT_OF_MANY, record_of
 from fhirmedia.backends.sqlite import failure_of, open_reader
@@ -71,7 +72,7 @@ class DocumentMaker:
         batch = Batch()
         with closing(open_reader(self._path)) as connection:
             for number, *row in self._rows(connection, _WAITING, (json.dumps(numbers),)):
-                self._add(batch, tuple(row), order=number, number=number)
+                self._add(connection, batch, tuple(row), order=number, number=number)
         return batch
 
     def of_patients(self, patients: Sequence[str], *, limit: int) -> Batch:
@@ -80,7 +81,7 @@ class DocumentMaker:
         with closing(open_reader(self._path)) as connection:
             for number, is_dead, *row in self._rows(connection, _OF_PATIENTS, (json.dumps(patients), limit)):
                 batch.dead = batch.dead or bool(is_dead)
-                self._add(batch, tuple(row), order=number, number=number)
+                self._add(connection, batch, tuple(row), order=number, number=number)
         return batch
 
     def of_current(self, after: int, *, limit: int) -> Batch:
@@ -94,7 +95,7 @@ class DocumentMaker:
             order = newest_number(connection)
             rows = self._rows(connection, self._current, (after, *self._types, limit))
             for row in rows:
-                self._add(batch, row, order=order, number=0)
+                self._add(connection, batch, row, order=order, number=0)
             batch.end = rows[-1][3] if len(rows) == limit else connection.execute(_END).fetchone()[0]
             connection.execute("COMMIT")
         return batch
@@ -104,7 +105,7 @@ class DocumentMaker:
         batch = Batch()
         with closing(open_reader(self._path)) as connection:
             for row in self._rows(connection, CURRENT_OF_MANY, {"keys": json.dumps(keys)}):
-                self._add(batch, row, order=0, number=0)
+                self._add(connection, batch, row, order=0, number=0)
         return batch
 
     def counts(self) -> dict[str, int]:
@@ -123,16 +124,16 @@ class DocumentMaker:
         except sqlite3.Error as error:
             raise failure_of(error) from error
 
-    def _add(self, batch: Batch, row: Row, *, order: int, number: int) -> None:
+    def _add(self, connection: sqlite3.Connection, batch: Batch, row: Row, *, order: int, number: int) -> None:
         key = Key(row[0], row[1])
         try:
-            batch.changes[key] = (number, self._document(record_of(row), order))
+            batch.changes[key] = (number, self._document(connection, record_of(row), order))
         except Exception as error:  # noqa: BLE001 (a record that cannot be read is told of, and stops no other)
             batch.spoilt[key] = (number, f"no document could be made of it ({type(error).__name__})")
 
-    def _document(self, record: Record, order: int) -> DocumentChange:
+    def _document(self, connection: sqlite3.Connection, record: Record, order: int) -> DocumentChange:
         if record.deleted or record.body is None:
             return DocumentChange(record, order, None)
         resource = parse_json(record.body)
         entries = self._extractor.entries(resource, key=record.key, last_updated_ms=record.changed_at)
-        return DocumentChange(record, order, entries)
+        return DocumentChange(record, order, with_attached_words(connection, record, entries))
