@@ -30,6 +30,7 @@ from fhirmedia.backends.index_facets import SqlIndexCounts
 from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.index_sql import SqlSearchIndex
 from fhirmedia.backends.objects_files import FileObjectStore
+from fhirmedia.backends.quota_sql import QuotaSql
 from fhirmedia.backends.records_sql import SqliteRecordStore
 from fhirmedia.backends.records_transaction import TransactionParts
 from fhirmedia.backends.text_sandbox import TextSandbox
@@ -216,7 +217,8 @@ def open_house(
         patience_s = settings.search_seconds / 2
         routed = following.routed(index, counts, patience_s=patience_s, late=partial(_codes_added, registry))
         asked = (routed, routed)
-    stores = Stores(records, objects, *asked, disclosures, views=views, mismatched=mismatched, pending=pending)
+    quota = QuotaSql(folder.run / "quota.db", per_hour=settings.counts_per_hour)
+    stores = Stores(records, objects, *asked, disclosures, views, quota, mismatched=mismatched, pending=pending)
     dependents = Dependents(registry, extractor, base_url=base_url, clock=clock)
     custodian = Custodian(
         stores,
@@ -239,6 +241,7 @@ def open_house(
         await events.close()
         pending.close()
         added.close()
+        quota.close()
         await objects.close()
         held.close()
 

@@ -109,6 +109,11 @@ class Settings:
         "`https://one:9200,two:9200/prefix?api_key_file=…&ca_file=…&shards=6`. Without it the database answers every "
         "search.",
     )
+    counts_per_hour: int = _setting(
+        200,
+        _positive,
+        "Counts (`$media-stats`, `_summary=count`) in an hour for one who may search but not read what is counted.",
+    )
     access_log_staff: Literal["none", "role", "name"] = _setting(
         "role",
         _staff,

@@ -15,13 +15,14 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
 from fhirmedia.custody.citing import Citations
 from fhirmedia.custody.cursors import CursorSeal
-from fhirmedia.custody.inside import Inside, RecordsInside, views_inside
+from fhirmedia.custody.inside import CountsInside, Inside, RecordsInside, views_inside
 from fhirmedia.custody.intake import Intake
 from fhirmedia.custody.session import RequestNote, Session
 from fhirmedia.ports.changes import Reach
 from fhirmedia.ports.disclosures import DisclosureLog
 from fhirmedia.ports.index import IndexCounts, SearchIndex
 from fhirmedia.ports.objects import ObjectStore
+from fhirmedia.ports.quotas import Quota
 from fhirmedia.ports.records import RecordStore
 from fhirmedia.ports.views import RecordView
 from fhirmedia.r4.registry import Registry
@@ -32,7 +33,8 @@ class Stores:
     """Everything a Session reaches for.
 
     `views` are types projected from something else than records; `mismatched` is told how many hits of a search the
-    re-check refused; `pending` are the facts by which records wait for a change elsewhere.
+    re-check refused; `pending` are the facts by which records wait for a change elsewhere; `quota` is of counts, for
+    those who may not list what is counted.
     """
 
     records: RecordStore
@@ -41,6 +43,7 @@ class Stores:
     counts: IndexCounts
     disclosures: DisclosureLog
     views: Mapping[str, RecordView]
+    quota: Quota
     mismatched: Callable[[int], None] = lambda _number: None
     pending: Callable[[], frozenset[Reach]] = frozenset
     citations: Citations = field(default_factory=Citations)
@@ -101,7 +104,8 @@ class Custodian:
     def within(self, inside: Inside) -> "Custodian":
         """A Custodian of what a transaction under way shows; its Sessions only read, and tell the transaction what."""
         shown = RecordsInside(inside.transaction)
-        stores = replace(self._stores, records=shown, index=shown, views=views_inside(self._stores.views))
+        views = views_inside(self._stores.views)
+        stores = replace(self._stores, records=shown, index=shown, counts=CountsInside(), views=views)
         return _InnerCustodian(inside, stores, self._grant, intake=self._intake, seal=self._seal, clock=self._clock)
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ from fhirmedia.core.disclosure import Touch
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, Record
 from fhirmedia.ports.changes import ChangePage, Changes
-from fhirmedia.ports.index import Hits, Page, Pointer
+from fhirmedia.ports.index import Bucket, Chosen, Hits, Page, Pointer
 from fhirmedia.ports.records import Content, RecordTransaction
 from fhirmedia.ports.views import RecordView
 
@@ -58,6 +58,22 @@ class RecordsInside:
         raise _unshown()
 
     async def close(self) -> None:
+        raise _unshown()
+
+
+class CountsInside:
+    """IndexCounts of a transaction under way: there are none."""
+
+    async def chosen(self, query: NarrowedQuery) -> Chosen:
+        raise _unshown()
+
+    async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
+        raise _unshown()
+
+    async def buckets(self, query: NarrowedQuery, *, by: str, with_patients: bool) -> Sequence[Bucket]:
+        raise _unshown()
+
+    async def patients(self, query: NarrowedQuery) -> int:
         raise _unshown()
 
 

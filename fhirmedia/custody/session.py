@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fhirmedia.access.caller import Caller
@@ -14,6 +15,7 @@ from fhirmedia.core.clock import Clock
 from fhirmedia.core.disclosure import Depth, Disclosure, Outcome, Touch
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, Record
+from fhirmedia.custody.asked_patients import asked_patients, listed, told_of
 from fhirmedia.custody.binaries import require_update
 from fhirmedia.custody.changes import ChangeWalk, page_of
 from fhirmedia.custody.citing import Said
@@ -23,7 +25,7 @@ from fhirmedia.custody.inside import Inside
 from fhirmedia.custody.intake import Intake
 from fhirmedia.custody.paging import Found, Walk, bookmark
 from fhirmedia.custody.proposal import Proposal, Proposals
-from fhirmedia.custody.statistics import Counting, Statistics, Told
+from fhirmedia.custody.statistics import Counting, Statistics, Told, spend_count
 from fhirmedia.custody.writing import Writing, Written
 from fhirmedia.ports.records import Content, RecordTransaction
 from fhirmedia.r4.audit_event import AUDIT_EVENT
@@ -141,6 +143,8 @@ class Session:
 
         Raises Failure FORBIDDEN, TOO_COSTLY.
         """
+        if walk.count == 0:
+            return await self._number(query, types, walk)
         narrowed = self._grant.narrow(query, types=types)
         found = await self._page(narrowed, types, walk)
         total, count = found.total, len(found.records)
@@ -153,16 +157,27 @@ class Session:
             self._touch(record, "listed")
         return Found(found.records, total, found.after, included, found.freshness)
 
+    async def _number(self, query: Query, types: Sequence[str], walk: Walk) -> Found:
+        """The total alone; who may not list the records is told it as `statistics` tells it."""
+        if self._grant.listable(types) != frozenset(types) and self._stores.views.keys().isdisjoint(types):
+            return Found((), (await self.statistics(query, {}, types=types)).total, None)
+        self._touched += await told_of(self._stores, self._grant, [query], types=types)
+        return await self._page(self._grant.narrow(query, types=types), types, walk)
+
     async def statistics(self, query: Query, divided: Mapping[str, Query], *, types: Sequence[str]) -> Statistics:
         """How many records a query selects, and how those of each named query divide by the facet of its name.
 
-        Who may not list them is told no number of few Patients. Raises Failure FORBIDDEN, TOO_COSTLY.
+        Who may not list them is told no number of few Patients, and not too often. Raises Failure FORBIDDEN,
+        TOO_COSTLY, THROTTLED.
         """
-        counting = Counting(self._stores.index, self._stores.counts, self._grant)
+        self._touched += await told_of(self._stores, self._grant, [query, *divided.values()], types=types)
+        spend = partial(spend_count, self._stores.quota, self._caller, self._clock)
+        counting = Counting(self._stores.index, self._stores.counts, self._grant, spend=spend)
         return await counting.of(query, divided, types=types)
 
     async def explain(self, query: Query, *, types: Sequence[str], sort: Sequence[SortKey], count: int) -> Told:
         """How a search would be answered; the plan of it for operators alone. Raises Failure FORBIDDEN, TOO_COSTLY."""
+        self._touched += map(listed, asked_patients(query))
         counting = Counting(self._stores.index, self._stores.counts, self._grant)
         if not self._stores.views.keys().isdisjoint(types):
             return Told(str(self._grant.narrow(query, types=types).query), "projection", None, None)

@@ -1,10 +1,14 @@
 """Counts that tell nothing about anybody: what whoever may not list the records gets to see of their number."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import Grant
+from fhirmedia.core.clock import Clock
+from fhirmedia.core.errors import Category, Failure
 from fhirmedia.ports.index import Bucket, IndexCounts, Page, SearchIndex
+from fhirmedia.ports.quotas import Quota
 from fhirmedia.r4.query import Query
 
 FLOOR = 5
@@ -55,20 +59,25 @@ class Told:
 
 
 class Counting:
-    """Counts and explains for one Grant."""
+    """Counts and explains for one Grant; `spend` is called before anything is counted for who may not list it."""
 
-    def __init__(self, index: SearchIndex, counts: IndexCounts, grant: Grant) -> None:
+    def __init__(
+        self, index: SearchIndex, counts: IndexCounts, grant: Grant, *, spend: Callable[[], None] = lambda: None
+    ) -> None:
         self._index = index
         self._counts = counts
         self._grant = grant
+        self._spend = spend
 
     async def of(self, query: Query, divided: Mapping[str, Query], *, types: Sequence[str]) -> Statistics:
         """How many records a query selects, and how those of each named query divide by the facet of its name.
 
-        Raises Failure FORBIDDEN, TOO_COSTLY.
+        Raises Failure FORBIDDEN, TOO_COSTLY, and what `spend` raises.
         """
         listing = self._grant.listable(types) == frozenset(types)
         narrowed = self._grant.narrow(query, types=types, listing=listing)
+        if not listing:
+            self._spend()
         hits = await self._index.search(narrowed, page=Page(0, total="accurate"))
         total, lag_ms = hits.total, 0 if hits.freshness is None else hits.freshness.lag_ms
         if not listing and await self._counts.patients(narrowed) < FLOOR:
@@ -86,6 +95,14 @@ class Counting:
         plan = await self._counts.explain(narrowed, page=page) if is_operator else None
         chosen = await self._counts.chosen(narrowed)
         return Told(str(narrowed.query), chosen.engine, chosen.why, plan)
+
+
+def spend_count(quota: Quota, caller: Caller, clock: Clock) -> None:
+    """Take one of the counts in an hour that somebody has who may not list what is counted. Raises THROTTLED."""
+    wait_s = quota.spend(caller.subject, now=clock())
+    if wait_s:
+        text = "Who may not read the records is told only so many counts in an hour; wait a little."
+        raise Failure(Category.THROTTLED, text, retry_after_s=wait_s)
 
 
 def shown(name: str, buckets: Sequence[Bucket], *, most: int = MOST_BUCKETS) -> Division:

@@ -130,6 +130,10 @@ def _bundle(
     remarks = [
         Issue("not-supported", f"The parameter '{name}' was ignored.", severity="warning") for name in parsed.ignored
     ]
+    if parsed.count == 0 and found.total is None:
+        remarks.append(
+            Issue("suppressed", "The number is not told: it is of fewer than five patients.", severity="information")
+        )
     if found.freshness is not None:
         remarks += found.freshness.remarks
     outcome = operation_outcome(remarks) if remarks else None

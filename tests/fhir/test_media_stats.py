@@ -1,10 +1,12 @@
 """$media-stats: counts equal what a search lists, divide as it would, and tell an analyst nothing about anybody."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fhirmedia.core.settings import Settings
 from tests.access.records import DEPARTMENT, a, places, put
 from tests.fhir.rest import refusal
 from tests.fhir.timelines import DCM, SCT, concept
@@ -167,3 +169,19 @@ def test_the_department_of_a_facet_has_its_system(served: Served) -> None:
     answer = served.http.get(f"{served.base}/Media/$media-stats?facet=department", headers=served.headers())
     (facet,) = (part for part in answer.json()["parameter"] if part["name"] == "facet")
     assert facet["part"][1]["part"][0]["valueCoding"] == {"system": DEPARTMENT, "code": "derm"}
+
+
+def test_too_many_counts_of_an_analyst_are_refused_for_a_while(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", Settings(environment="test", counts_per_hour=2)) as server:
+        put(server, *places(), *(a("Patient", f"p{number}") for number in range(6)))
+        analyst, staff = server.headers(ANALYST), server.headers("user/*.rs")
+        assert server.http.get(f"{server.base}/Patient?_summary=count", headers=analyst).json()["total"] == 5
+        few = server.http.get(f"{server.base}/Patient?_summary=count&_id=p1", headers=analyst).json()
+        assert "total" not in few
+        (remark,) = (entry["resource"]["issue"][0] for entry in few["entry"])
+        assert (remark["severity"], remark["code"]) == ("information", "suppressed")
+        for query in ("Patient?_summary=count", "Patient/$media-stats"):
+            answer = server.http.get(f"{server.base}/{query}", headers=analyst)
+            assert refusal(answer, 429)["code"] == "throttled"
+            assert 1700 < int(answer.headers["Retry-After"]) <= 1801
+            assert server.http.get(f"{server.base}/{query}", headers=staff).status_code == 200
