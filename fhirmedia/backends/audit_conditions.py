@@ -5,7 +5,8 @@ from typing import assert_never
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts
-from fhirmedia.r4.audit_event import AUDIT_EVENT, EVENT_TYPES, INTERACTIONS, OUTCOMES, REST, interactions_with
+from fhirmedia.r4.audit_event import AUDIT_EVENT, EVENT_TYPES, OUTCOMES, REST
+from fhirmedia.r4.audit_kinds import INTERACTIONS, NAMED, OPERATIONS, interactions_with
 from fhirmedia.r4.audit_shares import PATIENT, parse_event_id
 from fhirmedia.r4.query import (
     All,
@@ -58,8 +59,7 @@ def condition_of(query: Query) -> Condition:
         case Any(parts):
             return _joined(" OR ", map(condition_of, parts), FALSE)
         case Not(part):
-            text, values = condition_of(part)
-            return f"NOT {text}", values
+            return _not(condition_of(part))
         case OfType(types):
             return TRUE if AUDIT_EVENT in types else FALSE
         case InCompartment(patient):
@@ -126,16 +126,29 @@ def _match_agent(test: Test) -> Condition:
         return FALSE
     if test.key is not None:
         return "(user IS ?)", (str(test.key),)
-    if test.identifier is None or test.identifier.code is None:
-        return FALSE
-    system, code = test.identifier.system, test.identifier.code
-    by_subject: Condition = ("(subject = ?)", (f"{system}|{code}",))
-    by_client: Condition = ("(client = ?)", (code,))
-    return by_subject if system is not None else by_client
+    return FALSE if test.identifier is None else _identified(test.identifier)
+
+
+def _identified(test: TokenTest) -> Condition:
+    """User, client or server have this identifier; `principal` has each of them once."""
+    tests, values = ["1"], list[str]()
+    if test.no_system:
+        tests.append("system IS NULL")
+    for column, value in (("system", test.system), ("code", test.code)):
+        if value is not None:
+            tests.append(f"{column} = ?")
+            values.append(value)
+    some = f"FROM principal WHERE {' AND '.join(tests)} AND kind ="
+    text = f"(subject IN (SELECT text {some} 1) OR client IN (SELECT text {some} 2) OR EXISTS (SELECT 1 {some} 3))"
+    return text, tuple(values * 3)
 
 
 def _match_entity(test: Test) -> Condition:
-    if not isinstance(test, ReferenceTest) or test.key is None:
+    if not isinstance(test, ReferenceTest):
+        return FALSE
+    if test.identifier is not None:
+        raise Failure(Category.INVALID, "What was touched is searched by reference only.", code="not-supported")
+    if test.key is None:
         return FALSE
     version = "" if test.version is None else " AND version IS ?"
     versions = () if test.version is None else (test.version,)
@@ -156,6 +169,27 @@ def _codes(column: str, system: str, meaning: Callable[[str], list[str]]) -> Cal
     return match_code
 
 
+def _match_subtype(test: Test) -> Condition:
+    """A named interaction has subtypes of R4; any other is an operation under a code of ours."""
+    if not isinstance(test, TokenTest) or test.no_system:
+        return FALSE
+    is_ours: Condition = _not(_among("interaction", sorted(NAMED)))
+    found: list[Condition] = []
+    if test.system in (None, INTERACTIONS):
+        if test.code is None:
+            return TRUE
+        found.append(_among("interaction", interactions_with(test.code)))
+        if test.code == "operation":
+            found.append(is_ours)
+    if test.system in (None, OPERATIONS) and test.code not in NAMED:
+        found.append(is_ours if test.code is None else _among("interaction", [test.code]))
+    return _joined(" OR ", found, FALSE)
+
+
+def _not(condition: Condition) -> Condition:
+    return f"NOT {condition[0]}", condition[1]
+
+
 _PARAMETERS: dict[str, Callable[[Test], Condition]] = {
     "_id": _match_id,
     "_lastUpdated": _match_date,
@@ -164,7 +198,7 @@ _PARAMETERS: dict[str, Callable[[Test], Condition]] = {
     "agent": _match_agent,
     "entity": _match_entity,
     "type": _codes(f"'{REST}'", EVENT_TYPES, lambda code: [code]),
-    "subtype": _codes("interaction", INTERACTIONS, interactions_with),
+    "subtype": _match_subtype,
     "outcome": _codes("outcome", OUTCOMES, lambda code: [code]),
 }
 """How each parameter that AuditEvent is searched by matches one test."""

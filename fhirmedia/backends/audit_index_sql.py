@@ -5,8 +5,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
@@ -15,6 +14,7 @@ from typing import Literal
 
 from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.backends.audit_conditions import Condition, condition_of
+from fhirmedia.backends.audit_index_tables import open_index, transaction
 from fhirmedia.backends.sqlite import failure_of
 from fhirmedia.core.audit_chain import ChainedRow
 from fhirmedia.core.disclosure import Disclosure, decode_disclosure
@@ -22,35 +22,21 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.ports.disclosures import ChainedLog
 from fhirmedia.ports.index import Hits, Page, Position
-from fhirmedia.r4.audit_event import AUDIT_EVENT, audit_events
+from fhirmedia.r4.audit_event import AUDIT_EVENT, SERVER_SYSTEM, audit_events, inert, user_of
 from fhirmedia.r4.audit_shares import PATIENT, EventId, Share, parse_event_id, shares
 from fhirmedia.r4.query import SortKey
+from fhirmedia.r4.tokens import token_value
 
 Logs = Callable[[], Sequence[ChainedLog]]
 """Lists every log there is at present."""
 
-_FORM = 1
-_TABLES = (
-    "CREATE TABLE indexed (log_id TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT",
-    """CREATE TABLE event (
-        id INTEGER PRIMARY KEY, log_id TEXT NOT NULL, sequence INTEGER NOT NULL, number INTEGER NOT NULL,
-        at INTEGER NOT NULL, interaction TEXT NOT NULL, outcome TEXT NOT NULL, subject TEXT NOT NULL,
-        client TEXT NOT NULL, user TEXT, patient TEXT, sole_patient TEXT
-    ) STRICT""",
-    "CREATE UNIQUE INDEX event_place ON event (log_id, sequence, number)",
-    "CREATE INDEX event_at ON event (at)",
-    "CREATE INDEX event_patient ON event (patient, at)",
-    "CREATE INDEX event_user ON event (user, at)",
-    """CREATE TABLE entity (
-        key TEXT NOT NULL, event INTEGER NOT NULL, version INTEGER, PRIMARY KEY (key, event)
-    ) STRICT, WITHOUT ROWID""",
-    f"PRAGMA user_version={_FORM}",
-)
 _INSERT_EVENT = (
     "INSERT INTO event (id, log_id, sequence, number, at, interaction, outcome, subject, client, user, patient,"
     " sole_patient) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_ENTITY = "INSERT OR REPLACE INTO entity (key, event, version) VALUES (?, ?, ?)"
+_INSERT_PRINCIPAL = "INSERT OR REPLACE INTO principal (kind, text, system, code) VALUES (?, ?, ?, ?)"
+_USER, _CLIENT, _SERVER = 1, 2, 3
 _INSERT_INDEXED = "INSERT OR REPLACE INTO indexed (log_id, sequence) VALUES (?, ?)"
 _ROWS_AT_ONCE = 250
 _STEPS_BETWEEN_LOOKS = 10_000
@@ -68,7 +54,10 @@ class AuditIndexSql:
         self._base_url = base_url
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._connection = _open(path)
+        self._connection = open_index(path)
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM principal WHERE kind = ?", (_SERVER,))
+            self._connection.execute(_INSERT_PRINCIPAL, (_SERVER, "", *_token(SERVER_SYSTEM, base_url)))
 
     async def read(self, keys: Sequence[Key]) -> Sequence[Record | None]:
         return await asyncio.to_thread(self._read, keys)
@@ -99,7 +88,7 @@ class AuditIndexSql:
             rows = list(islice(log.rows(after=reached), _ROWS_AT_ONCE))
             if not rows:
                 return True
-            with _transaction(self._connection):
+            with transaction(self._connection):
                 # Another process may have brought in some of them meanwhile.
                 (reached,) = self._connection.execute(position, (log.log_id,)).fetchone() or (0,)
                 self._index(log.log_id, [row for row in rows if row.sequence > reached])
@@ -111,11 +100,16 @@ class AuditIndexSql:
         (next_id,) = self._connection.execute("SELECT coalesce(max(id), 0) + 1 FROM event").fetchone()
         events: list[tuple[str | int | None, ...]] = []
         entities: list[tuple[str, int, int | None]] = []
+        principals: dict[tuple[int, str], tuple[str | None, str]] = {}
         for row in rows:
             try:
                 disclosure = decode_disclosure(row.disclosure)
             except Failure:
                 continue  # it was tampered with, which is for `audit verify` to tell
+            user = user_of(disclosure)
+            if user is not None:
+                principals[_USER, disclosure.subject] = user[1:]
+            principals[_CLIENT, disclosure.client] = (None, inert(disclosure.client))
             for number, share in enumerate(shares(disclosure), start=1):
                 event = next_id + len(events)
                 events.append((event, *EventId(log_id, row.sequence, number), *_values(disclosure, share)))
@@ -123,6 +117,8 @@ class AuditIndexSql:
         entities.sort(key=itemgetter(0))  # neighbours in the table go in together
         self._connection.executemany(_INSERT_EVENT, events)
         self._connection.executemany(_INSERT_ENTITY, entities)
+        named = [(*key, *_token(*identifier)) for key, identifier in principals.items()]
+        self._connection.executemany(_INSERT_PRINCIPAL, named)
 
     def _read(self, keys: Sequence[Key]) -> list[Record | None]:
         wanted: dict[str, dict[int, list[EventId]]] = {}
@@ -236,14 +232,14 @@ def _order_of(sort: Sequence[SortKey]) -> Order:
 
 def _values(disclosure: Disclosure, share: Share) -> tuple[str | int | None, ...]:
     """The columns of `event` from `at` on."""
-    patients = _patients(share, disclosure)
+    patients, user = _patients(share, disclosure), user_of(disclosure)
     return (
         disclosure.time,
         disclosure.interaction,
         disclosure.outcome,
-        disclosure.subject,
+        "" if user is None else disclosure.subject,
         disclosure.client,
-        disclosure.user,
+        None if user is None else user[0],
         share.patient,
         patients[0] if len(patients) == 1 else None,
     )
@@ -251,35 +247,13 @@ def _values(disclosure: Disclosure, share: Share) -> tuple[str | int | None, ...
 
 def _patients(share: Share, disclosure: Disclosure) -> tuple[str, ...]:
     """Every Patient an AuditEvent refers to: the one it is about, and the user, where that is one."""
-    kind, _, user = (disclosure.user or "").partition("/")
+    told = user_of(disclosure)
+    kind, _, user = ((told and told[0]) or "").partition("/")
     both = (share.patient, user if kind == PATIENT else None)
     return tuple(dict.fromkeys(patient for patient in both if patient))
 
 
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.rollback()
-        raise
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """The index, made anew if it is of another form."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    connection.executescript(
-        "PRAGMA busy_timeout=30000; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8192;"
-        "PRAGMA wal_autocheckpoint=8000;"
-    )
-    with _transaction(connection):
-        (form,) = connection.execute("PRAGMA user_version").fetchone()
-        if form != _FORM:
-            for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
-                connection.execute(f"DROP TABLE {table}")
-            for statement in _TABLES:
-                connection.execute(statement)
-    path.chmod(0o600)
-    return connection
+def _token(system: str | None, value: str) -> tuple[str | None, str]:
+    """An identifier as a search compares it."""
+    token = token_value(system, value)
+    return token.system, token.code or ""

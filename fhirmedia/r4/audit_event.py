@@ -11,27 +11,20 @@ from fhirmedia.core.audit_chain import SALT_BYTES
 from fhirmedia.core.clock import instant
 from fhirmedia.core.disclosure import Disclosure, Touch
 from fhirmedia.core.ids import FHIR_ID
+from fhirmedia.r4.audit_kinds import Code, Kind, kind_of, subtype_of
 from fhirmedia.r4.audit_shares import PATIENT, EventId, Share, shares
 from fhirmedia.r4.elements import element_table, resource_types, table
 from fhirmedia.r4.json_types import Json, JsonArray, JsonObject
 
-Code = tuple[str, str, str]
-"""System, code, display."""
-
 _BALP = "https://profiles.ihe.net/ITI/BALP"
 _TERMS = "http://terminology.hl7.org/CodeSystem"
-_DCM = "http://dicom.nema.org/resources/ontology/DCM"
 _PARTICIPATION = f"{_TERMS}/v3-ParticipationType"
 AUDIT_EVENT = "AuditEvent"  # type-name: the one this file makes
 EVENT_TYPES = f"{_TERMS}/audit-event-type"
-INTERACTIONS = "http://hl7.org/fhir/restful-interaction"
-OUTCOMES = f"{_TERMS}/audit-event-outcome"
+OUTCOMES = "http://hl7.org/fhir/audit-event-outcome"
 REST = "rest"
+SERVER_SYSTEM = "urn:ietf:rfc:3986"
 
-_SOURCE: Code = (_DCM, "110153", "Source Role ID")
-_DESTINATION: Code = (_DCM, "110152", "Destination Role ID")
-_APPLICATION: Code = (_DCM, "110150", "Application")
-_CUSTODIAN: Code = (f"{_TERMS}/provenance-participant-type", "custodian", "Custodian")
 _RECIPIENT: Code = (_PARTICIPATION, "IRCP", "information recipient")
 _AUTHOR: Code = (_PARTICIPATION, "AUT", "author (originator)")
 _OAUTH_USER: Code = (f"{_BALP}/CodeSystem/UserAgentTypes", "UserOauthAgent", "User OAuth Agent participant")
@@ -51,54 +44,17 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 """Characters by which a line, or a screen, could be made to say something else than what it holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How BALP tells of an interaction: its profile, action, subtypes, and the parts of client and server."""
+def user_of(disclosure: Disclosure) -> tuple[str | None, str | None, str] | None:
+    """Who asked, as its AuditEvent tells: a reference, if it has one, and its identifier by system and value.
 
-    profile: str | None
-    action: str
-    subtypes: tuple[str, ...]
-    client: Code = _SOURCE
-    server: Code = _DESTINATION
-
-    @property
-    def writes(self) -> bool:
-        return self.action in "CUD"
-
-
-def _read(*subtypes: str) -> Kind:
-    return Kind("Read", "R", subtypes, client=_DESTINATION, server=_SOURCE)
-
-
-_KINDS = {
-    "read": _read("read"),
-    "vread": _read("vread"),
-    "content": _read("read"),
-    "rendition": _read("read"),
-    "history-instance": _read("read", "history-instance"),
-    "history-type": _read("read", "history-type"),
-    "history-system": _read("read", "history-system"),
-    "search-type": Kind("Query", "E", ("search-type",)),
-    "search-system": Kind("Query", "E", ("search-system",)),
-    "create": Kind("Create", "C", ("create",)),
-    "update": Kind("Update", "U", ("update",)),
-    "patch": Kind("Update", "U", ("patch",)),
-    "meta": _read("read"),
-    "meta-add": Kind("Update", "U", ("update",)),
-    "meta-delete": Kind("Update", "U", ("update",)),
-    "delete": Kind("Delete", "D", ("delete",), client=_APPLICATION, server=_CUSTODIAN),
-}
-
-
-def kind_of(interaction: str) -> Kind:
-    """The pattern of an interaction; one that BALP does not know is an execution under its own name."""
-    return _KINDS.get(interaction) or Kind(None, "E", (interaction,))
-
-
-def interactions_with(subtype: str) -> list[str]:
-    """The interactions whose AuditEvents have this subtype."""
-    known = [interaction for interaction, kind in _KINDS.items() if subtype in kind.subtypes]
-    return known if subtype in _KINDS else [*known, subtype]
+    None where the archive acted by itself.
+    """
+    if disclosure.reason is not None:
+        return None
+    issuer, _, subject = disclosure.subject.rpartition("|")
+    kind, _, identity = (disclosure.user or "").partition("/")
+    refers = kind in _user_types() and FHIR_ID.match(identity) is not None
+    return f"{kind}/{identity}" if refers else None, _system(issuer), inert(subject)
 
 
 def audit_events(
@@ -133,7 +89,7 @@ class Projection:
             issue: JsonObject = {"severity": "error", "code": disclosure.issue}
             event["contained"] = [{"resourceType": "OperationOutcome", "id": "outcome", "issue": [issue]}]
         event["type"] = _coding((EVENT_TYPES, REST, "RESTful Operation"))
-        event["subtype"] = [_coding((INTERACTIONS, subtype, subtype)) for subtype in self.kind.subtypes]
+        event["subtype"] = [_coding(subtype_of(each)) for each in self.kind.subtypes]
         event |= {"action": self.kind.action, "recorded": recorded, "outcome": disclosure.outcome}
         if disclosure.reason is not None:
             event["purposeOfEvent"] = [{"text": inert(disclosure.reason)}]
@@ -153,9 +109,9 @@ class Projection:
 
     def _agents(self) -> Iterator[JsonObject]:
         disclosure = self.disclosure
-        has_user = disclosure.reason is None
-        if has_user:
-            yield self._user()
+        user = user_of(disclosure)
+        if user is not None:
+            yield self._user(*user)
         address = disclosure.address
         network: JsonObject = {"address": "localhost", "type": _NETWORK_NAME}
         if address is not None:
@@ -163,7 +119,7 @@ class Projection:
         yield {
             "type": _concept(self.kind.client),
             "who": {"identifier": {"value": inert(disclosure.client)}},
-            "requestor": not has_user,
+            "requestor": user is None,
             "network": network,
         }
         yield {
@@ -173,7 +129,7 @@ class Projection:
             "network": {"address": self.base_url, "type": _NETWORK_URI},
         }
 
-    def _user(self) -> JsonObject:
+    def _user(self, reference: str | None, system: str | None, value: str) -> JsonObject:
         disclosure = self.disclosure
         codes = [_RECIPIENT, *([_AUTHOR] if self.kind.writes else ())]
         if disclosure.token_id is not None:
@@ -181,21 +137,18 @@ class Projection:
         user: JsonObject = {"type": _concept(*codes)}
         if disclosure.roles:
             user["role"] = [{"text": inert(role)} for role in disclosure.roles]
-        issuer, _, subject = disclosure.subject.rpartition("|")
-        who: JsonObject = {"identifier": {**_within(issuer), "value": inert(subject)}}
-        kind, _, identity = (disclosure.user or "").partition("/")
-        if kind in _user_types() and FHIR_ID.match(identity):
-            who = {"reference": f"{kind}/{identity}", **who}
+        who: JsonObject = {} if reference is None else {"reference": reference}
+        who["identifier"] = {**_within(system), "value": value}
         user |= {"who": who, "requestor": True}
         if disclosure.token_id is not None:
             user["policy"] = [f"urn:ietf:params:oauth:jti:{quote(disclosure.token_id, safe='')}"]
         if disclosure.purpose is not None:
-            system, _, code = disclosure.purpose.rpartition("|")
-            user["purposeOfUse"] = [{"coding": [{**_within(system or _PURPOSES), "code": _code(code)}]}]
+            purposes, _, code = disclosure.purpose.rpartition("|")
+            user["purposeOfUse"] = [{"coding": [{**_within(_system(purposes or _PURPOSES)), "code": _code(code)}]}]
         return user
 
     def _server(self) -> JsonObject:
-        return {"identifier": {"system": "urn:ietf:rfc:3986", "value": self.base_url}, "display": "fhirmedia"}
+        return {"identifier": {"system": SERVER_SYSTEM, "value": self.base_url}, "display": "fhirmedia"}
 
     def _entities(self, share: Share) -> Iterator[JsonObject]:
         disclosure, touched = self.disclosure, list(share.touched)
@@ -244,9 +197,13 @@ def _code(text: str) -> str:
     return " ".join(inert(text).split())
 
 
-def _within(system: str) -> JsonObject:
+def _system(text: str) -> str | None:
     """A system, where the text is one; R4 wants a URI, which has no blanks."""
-    return {} if not system or re.search(r"\s", system) else {"system": inert(system)}
+    return None if not text or re.search(r"\s", text) else inert(text)
+
+
+def _within(system: str | None) -> JsonObject:
+    return {} if system is None else {"system": system}
 
 
 def _touched(touch: Touch, type: Json) -> JsonObject:

@@ -26,7 +26,7 @@ def told() -> list[Disclosure]:
         user = ("Practitioner/kim", "Patient/anna", None)[at % 3]
         history.append(
             a_disclosure(
-                ("read", "search-type", "update")[at % 3],
+                ("read", "search-type", "update", "everything")[3 if at == 11 else at % 3],
                 touch(f"Media/m{at % 5}", of=of, version=at % 2 + 1),
                 at=NOON + at % 7,
                 user=user,

@@ -77,7 +77,7 @@ def test_a_parameter_exists_on_every_listed_type() -> None:
 
 def test_audit_events_have_their_own_few_parameters() -> None:
     assert search(SERVED, "patient=p1&date=ge2026&_id=a&_lastUpdated=2026", type="AuditEvent").patient_scoped
-    refused(SERVED, "agent=x", type="AuditEvent")
+    refused(SERVED, "source=x", type="AuditEvent")
 
 
 def test_what_a_client_sends_without_meaning_is_ignored() -> None:

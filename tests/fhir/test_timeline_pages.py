@@ -301,4 +301,4 @@ def test_who_looked_is_searched_by_patient_and_date(world: World) -> None:
     read = served.http.get(f"{served.base}/AuditEvent/{event['id']}", headers=auditor)
     assert read.json() == event
     refusal(served.http.get(f"{served.base}/AuditEvent?patient=anna", headers=served.headers()), 403)
-    refusal(served.http.get(f"{served.base}/AuditEvent?agent=x", headers=auditor), 400)
+    refusal(served.http.get(f"{served.base}/AuditEvent?source=x", headers=auditor), 400)
