@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from fhirmedia.backends.index_facets import name_of_hours
+from fhirmedia.backends.index_calendar import Calendar
 from fhirmedia.backends.index_tables import MISSING
 from fhirmedia.backends.index_terms import NO_SYSTEM
 
@@ -64,7 +64,7 @@ def _tokens(connection: sqlite3.Connection, parameter: str) -> Iterator[Share]:
 
 
 def _years(connection: sqlite3.Connection, zone: ZoneInfo) -> Iterator[Share]:
-    named, found = name_of_hours("%Y", zone), dict[tuple[str, str], Share]()
+    named, found = Calendar("%Y", zone).of_hour, dict[tuple[str, str], Share]()
     for type, hour, resources, json_bytes, content_bytes in connection.execute(_BY_HOUR):
         year = named(hour)
         share = found.setdefault((type, year), Share(YEAR, type, None, year))

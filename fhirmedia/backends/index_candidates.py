@@ -1,9 +1,10 @@
 """Where a search begins: the smallest set of resources known to contain every answer.
 
-Trusted in this order: ids, one Patient, a few Patients, then whichever equality or stretch of time has the fewest
-rows, counted up to a limit. What negates or tests for absence never begins a search.
+Trusted in this order: ids, one Patient, a few Patients, then whatever `index_drivers` finds to have the fewest rows.
+What negates or tests for absence never begins a search.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -11,11 +12,10 @@ from typing import Protocol
 
 from fhirmedia.access.grant import types_named
 from fhirmedia.backends.index_compile import Compiler, SearchTerms
-from fhirmedia.backends.index_dialect import FALSE, TRUE, Dialect, Sql, every, join, sql
+from fhirmedia.backends.index_dialect import TRUE, Dialect, Sql, every, sql
 from fhirmedia.backends.index_resource import Row, row_by_rid, row_of
-from fhirmedia.backends.index_stretches import Stretch, stretches_of
 from fhirmedia.backends.index_tables import PATIENT
-from fhirmedia.backends.index_values import HOT, NARROW, WIDE
+from fhirmedia.backends.index_values import HOT
 from fhirmedia.r4.query import (
     All,
     Any,
@@ -25,6 +25,7 @@ from fhirmedia.r4.query import (
     InCompartment,
     Match,
     Not,
+    OfType,
     Query,
     ReferenceTest,
     Text,
@@ -38,6 +39,9 @@ _FEW = 100
 _LIGHT = 64
 """So many tests of a candidate, at most, are little work."""
 
+READ_AT_MOST = 300
+"""Up to so many candidates, the words of each are read; it takes about as long to find a common word in an archive."""
+
 _OF_R = re.compile(r"\br\.")
 
 
@@ -46,6 +50,9 @@ class Snapshot(SearchTerms, Protocol):
 
     def count(self, rows: Sql) -> int:
         """How many rows a SELECT gives."""
+
+    def numbers(self, rows: Sql) -> list[int]:
+        """The rows of a SELECT of one number each."""
 
     def types(self) -> list[str]:
         """Every type that has a resource, in order."""
@@ -58,8 +65,9 @@ class Snapshot(SearchTerms, Protocol):
 class Candidates:
     """A FROM clause and its own condition; `rows` is how many at most, None if nobody knows.
 
-    `joined` follows the source where a column of the alias `r` is asked for. `met` is the part of the query that every
-    candidate fulfils, if the source says precisely that.
+    `over`: there are more than so many. `joined` follows the source where a column of the alias `r` is asked for. `met`
+    is the part of the query that every candidate fulfils, if the source says precisely that. `listed`: they are known
+    by their rids already.
     """
 
     name: str
@@ -69,6 +77,8 @@ class Candidates:
     rows: int | None = None
     met: Query | None = None
     joined: str = ""
+    over: int = 0
+    listed: bool = False
 
     def first(self, limit: int) -> Sql:
         """A SELECT of so many candidates at most."""
@@ -88,7 +98,11 @@ EVERYTHING = Candidates("all", Sql("res_row r"), TRUE, row_of("r"))
 def by_type(query: Query, dialect: Dialect) -> Candidates:
     """All resources of the types the query names, if it names any."""
     types = types_named(query)
-    return EVERYTHING if types is None else replace(EVERYTHING, base=dialect.among("r.type", types))
+    if types is None:
+        return EVERYTHING
+    named = OfType(types)
+    met = named if named in conjuncts(query) else None
+    return replace(EVERYTHING, base=dialect.among("r.type", types), met=met)
 
 
 def conjuncts(query: Query) -> Iterator[Query]:
@@ -119,6 +133,17 @@ def _weight(query: Query) -> int:
             return _LIGHT + 1
         case _:
             return 1
+
+
+def has_words(query: Query) -> bool:
+    """Whether words are asked for, other than of what a Chain or Has leads to."""
+    match query:
+        case All(parts) | Any(parts):
+            return any(map(has_words, parts))
+        case Not(part):
+            return has_words(part)
+        case _:
+            return isinstance(query, Text)
 
 
 def by_key(query: Query, compiler: Compiler, snapshot: Snapshot) -> Candidates | None:
@@ -162,7 +187,22 @@ def by_patient(query: Query, dialect: Dialect) -> Candidates | None:
             joined="CROSS JOIN res_row r ON r.rid = p.rid",
         )
     rows = sql("SELECT t.rid FROM idx_patient t WHERE {}", dialect.among("t.patient", patients))
-    return _from_rows("patients", rows)
+    return from_rows("patients", rows)
+
+
+def from_rows(name: str, rows: Sql) -> Candidates:
+    """Those whose rids a SELECT gives, each perhaps several times."""
+    return _by_rid(name, sql("(SELECT DISTINCT rid FROM ({})) d", rows))
+
+
+def from_rids(name: str, rids: list[int]) -> Candidates:
+    """Those with these rids."""
+    source = Sql("(SELECT value AS rid FROM json_each(?)) d", (json.dumps(rids),))
+    return replace(_by_rid(name, source), rows=len(rids), listed=True)
+
+
+def _by_rid(name: str, source: Sql) -> Candidates:
+    return Candidates(name, source, TRUE, row_by_rid("d.rid", "r"), joined="CROSS JOIN res_row r ON r.rid = d.rid")
 
 
 def patients_named(query: Query) -> frozenset[str] | None:
@@ -198,66 +238,3 @@ def _union(bounds: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
             return None
         union |= bound
     return frozenset(union)
-
-
-def by_value(query: Query, compiler: Compiler, snapshot: Snapshot, *, limit: int) -> Candidates | None:
-    """The value or stretch of time with the fewest rows; where all have more than `limit`, a value without `rows`."""
-    fewest: Candidates | None = None
-    many: Candidates | None = None
-    for name, rows, met in _sources(list(conjuncts(query)), compiler):
-        count = snapshot.count(sql("SELECT 1 FROM ({} LIMIT {})", rows, Sql("?", (limit + 1,))))
-        found = replace(_from_rows(name, rows), met=met)
-        if count <= limit:
-            fewest, limit = replace(found, rows=count), count
-        elif met is not None:
-            many = many or found
-    return fewest or many
-
-
-def _from_rows(name: str, rows: Sql) -> Candidates:
-    source = sql("(SELECT DISTINCT rid FROM ({})) d", rows)
-    joined = "CROSS JOIN res_row r ON r.rid = d.rid"
-    return Candidates(name, source, TRUE, row_by_rid("d.rid", "r"), joined=joined)
-
-
-def _sources(parts: list[Query], compiler: Compiler) -> Iterator[tuple[str, Sql, Query | None]]:
-    for part in parts:
-        if isinstance(part, Text) and (words := compiler.word_rows(part)) != FALSE:
-            yield f"words of {part.field}", words, part
-        if not isinstance(part, Match) or part.parameter in HOT:
-            continue
-        lookups = compiler.lookups(part.tests)
-        seekable = bool(lookups) and all(each.seekable for lookup in lookups for each in lookup.conditions)
-        if not seekable:
-            continue
-        rows = [
-            sql(f"SELECT t.rid FROM {lookup.table} t WHERE {{}} AND {{}}", own, condition.sql)
-            for lookup in lookups
-            if (own := compiler.rows_of(part.parameter, lookup)) != FALSE
-            for condition in lookup.conditions
-        ]
-        if rows:
-            yield f"value of {part.parameter}", join(rows, " UNION ALL "), part
-    for parameter, stretches in stretches_of(parts, compiler.terms).items():
-        for stretch in stretches:
-            yield f"dates of {parameter}", _dated(parameter, stretch, compiler), None
-
-
-def _dated(parameter: str, stretch: Stretch, compiler: Compiler) -> Sql:
-    walk = compiler.dialect.by_index
-    match parameter:
-        case "_lastUpdated":
-            within = "t.updated >= ? AND t.updated < ?"
-            return Sql(f"SELECT t.rid FROM res_row t WHERE {within}", (stretch.first, stretch.last))
-        case "when":
-            within = "t.recency > ? AND t.recency <= ?"
-            narrow = f"SELECT t.rid FROM {walk('res_row t', 'res_row_recency')} WHERE {within}"
-            wide = f"SELECT t.rid FROM {walk('res_row t', 'res_row_wide')} WHERE t.wide = 1 AND {within}"
-            bounds = (-stretch.last, -stretch.first, -stretch.last, -stretch.wide_first)
-            return Sql(f"{narrow} UNION ALL {wide}", bounds)
-
-    def kind(name: str, first: int) -> Sql:
-        values = (compiler.terms.number(parameter, name), first, stretch.last)
-        return Sql("SELECT t.rid FROM idx_date t WHERE t.param = ? AND t.lo >= ? AND t.lo < ?", values)
-
-    return join((kind(NARROW, stretch.first), kind(WIDE, stretch.wide_first)), " UNION ALL ")

@@ -5,6 +5,7 @@ EXISTS on the resource's own rows, cheap for a single resource; which rows are v
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol, assert_never
 
 from fhirmedia.backends.index_conditions import TABLE_OF_KIND, Lookup, lookups
@@ -13,7 +14,7 @@ from fhirmedia.backends.index_resource import Row, hot_condition, row_of
 from fhirmedia.backends.index_tables import IN_COMPARTMENT, MISSING, PATIENT, SOLE
 from fhirmedia.backends.index_terms import FIELD, ROLE, TYPE, UNKNOWN
 from fhirmedia.backends.index_values import HOT, role_bit
-from fhirmedia.backends.index_words import word_rows
+from fhirmedia.backends.index_words import word_rows, words_of_one
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
 from fhirmedia.r4.query import (
@@ -85,8 +86,7 @@ class Compiler:
             case FactIn() | FactHas() | FactToken():
                 return self._fact(query, row)
             case Text():
-                rows = self.word_rows(query)
-                return rows if rows == FALSE else Sql(f"EXISTS ({rows.text} AND t.rowid = {row.rid})", rows.values)
+                return self._words(query, row)
             case _:
                 assert_never(query)
 
@@ -109,6 +109,13 @@ class Compiler:
         """A SELECT of the rids whose words the query selects; FALSE where there are none."""
         return word_rows(query, self.terms.rank(query.field, FIELD))
 
+    def _words(self, query: Text, row: Row) -> Sql:
+        """Among few resources each one's words are read; among many those with the words are found once for all."""
+        if row.one_of_few:
+            return words_of_one(query, self.terms.rank(query.field, FIELD), row.rid)
+        rows = self.word_rows(query)
+        return rows if rows == FALSE else sql(f"{row.rid} IN ({{}})", rows)
+
     def rows_of(self, parameter: str, lookup: Lookup) -> Sql:
         """Which rows of the lookup's table are of the parameter, whatever their values."""
         return self._of_parameter(parameter + lookup.suffix, lookup.kinds)
@@ -116,6 +123,10 @@ class Compiler:
     def lookups(self, tests: Sequence[Test]) -> list[Lookup]:
         """The lookups some of the tests need."""
         return lookups(tests, self.dialect, systems=self.terms.system)
+
+    def _by_row(self, tests: Sequence[Test]) -> list[Lookup]:
+        """The same for the rows of one resource."""
+        return lookups(tests, replace(self.dialect, by_row=True), systems=self.terms.system)
 
     def _of_parameter(self, parameter: str, kinds: Sequence[str]) -> Sql:
         numbers = [number for kind in kinds if (number := self.terms.number(parameter, kind)) > 0]
@@ -134,7 +145,7 @@ class Compiler:
             role = role_bit(self.terms.rank(parameter, ROLE))
             if role:
                 return Sql("(p.how & ?) <> 0", (role,))
-        apart = (_exists(lookup.table, row, self._values(parameter, lookup)) for lookup in self.lookups(tests))
+        apart = (_exists(lookup.table, row, self._values(parameter, lookup)) for lookup in self._by_row(tests))
         return some((*apart, *together))
 
     def _values(self, parameter: str, lookup: Lookup) -> Sql:
@@ -148,7 +159,7 @@ class Compiler:
                 raise Failure(Category.NOT_IMPLEMENTED, "a composite of this parameter is not supported by this index")
             groups = [
                 sql(f"SELECT t.grp FROM {lookup.table} t WHERE t.rid = {row.rid} AND {{}}", condition)
-                for lookup in self.lookups((part,))
+                for lookup in self._by_row((part,))
                 if (condition := self._values(parameter, lookup)) != FALSE
             ]
             if not groups:

@@ -59,7 +59,8 @@ class Dialect:
     `many` makes a subquery of a list of texts given as one bound value; `elements` a row source `j(value)` of a JSON
     array column, of one member of it if a name is given; `type_of`, `id_of` take a reference target apart; `by_index`
     is a table with its alias, to be walked in the order of that index; `tested` keeps a planner from taking a test of
-    the column for a reason to sort.
+    the column for a reason to sort, or to look for each value of a list. `by_row`: statements are for one resource at a
+    time, whose few values are compared with a long list.
     """
 
     many: Callable[[Collection[str]], Sql]
@@ -68,6 +69,7 @@ class Dialect:
     id_of: Callable[[str], str]
     by_index: Callable[[str, str], str]
     tested: Callable[[str], str]
+    by_row: bool = False
 
     def among(self, column: str, values: Collection[str]) -> Sql:
         """Whether the column, never NULL, is one of the values; sorted, so that equal sets make equal statements."""
@@ -78,7 +80,7 @@ class Dialect:
             return Sql(f"{column} = ?", (wanted[0],))
         if len(wanted) <= _SPELLED_OUT:
             return Sql(f"{column} IN ({', '.join('?' * len(wanted))})", tuple(wanted))
-        return sql(f"{column} IN ({{}})", self.many(wanted))
+        return sql(f"{self.tested(column) if self.by_row else column} IN ({{}})", self.many(wanted))
 
 
 _SPELLED_OUT = 8

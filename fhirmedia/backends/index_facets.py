@@ -2,18 +2,20 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.access.grant import NarrowedQuery, types_named
+from fhirmedia.backends.index_answers import candidates_to
+from fhirmedia.backends.index_calendar import Calendar
+from fhirmedia.backends.index_candidates import EVERYTHING
 from fhirmedia.backends.index_compile import Compiler
-from fhirmedia.backends.index_dialect import FALSE, Sql, sql
+from fhirmedia.backends.index_dialect import FALSE, SQLITE, Sql, every, sql
 from fhirmedia.backends.index_plan import Plan, Planner
-from fhirmedia.backends.index_sql import SqlSearchIndex, counted_to, plan_of
+from fhirmedia.backends.index_sql import SqlSearchIndex
 from fhirmedia.backends.index_tables import MISSING
-from fhirmedia.backends.index_terms import NO_SYSTEM, UNKNOWN
+from fhirmedia.backends.index_terms import NO_SYSTEM, TYPE, UNKNOWN
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.ports.index import Bucket, Chosen, Page
 from fhirmedia.r4.query import Query
@@ -47,48 +49,87 @@ class SqlIndexCounts:
     async def buckets(self, query: NarrowedQuery, *, by: str, with_patients: bool) -> Sequence[Bucket]:
         """How the answer divides. Raises Failure TOO_COSTLY, UNAVAILABLE."""
 
-        def divide(connection: sqlite3.Connection) -> list[Bucket]:
-            planner, plan = self._planned(connection, query.query)
+        def divide(connection: sqlite3.Connection, planner: Planner, plan: Plan) -> list[Bucket]:
+            _require_few(connection, planner, plan)
+            ranks = None if with_patients else _whole_types(planner, plan, query.query)
             if by in SPANS:
-                return span_buckets(connection, plan, form=SPANS[by], zone=self._zone, with_patients=with_patients)
-            return token_buckets(connection, planner.compiler, plan, by, with_patients=with_patients)
+                calendar = Calendar(SPANS[by], self._zone)
+                if ranks is not None:
+                    return spans_of_types(connection, ranks, calendar=calendar)
+                return span_buckets(connection, plan, calendar=calendar, with_patients=with_patients)
+            of = of_resources(plan, with_patients=with_patients) if ranks is None else of_types(ranks)
+            return token_buckets(connection, planner.compiler, of, by)
 
-        return await self._index.within(divide)
+        return await self._index.counting(query.query, divide)
 
     async def patients(self, query: NarrowedQuery) -> int:
         """How many Patients the answer is about. Raises Failure TOO_COSTLY, UNAVAILABLE."""
 
-        def count(connection: sqlite3.Connection) -> int:
-            plan = self._planned(connection, query.query)[1]
+        def count(connection: sqlite3.Connection, planner: Planner, plan: Plan) -> int:
+            _require_few(connection, planner, plan)
             statement = sql("SELECT count(DISTINCT r.sole_patient) FROM {} WHERE {}", _source(plan), plan.condition)
             return int(connection.execute(*statement).fetchone()[0])
 
-        return await self._index.within(count)
-
-    def _planned(self, connection: sqlite3.Connection, query: Query) -> tuple[Planner, Plan]:
-        planner, plan = plan_of(connection, self._index.terms, query, Page(0, total="accurate"))
-        if counted_to(connection, plan, plan.counted.base, limit=COUNTED_AT_MOST) > COUNTED_AT_MOST:
-            text = f"More than {COUNTED_AT_MOST} resources would have to be counted one by one; narrow the search."
-            raise Failure(Category.TOO_COSTLY, text)
-        return planner, plan
+        return await self._index.counting(query.query, count)
 
 
-def token_buckets(
-    connection: sqlite3.Connection, compiler: Compiler, plan: Plan, parameter: str, *, with_patients: bool
-) -> list[Bucket]:
+def _require_few(connection: sqlite3.Connection, planner: Planner, plan: Plan) -> None:
+    if planner.size() <= COUNTED_AT_MOST:
+        return
+    if candidates_to(connection, plan, limit=COUNTED_AT_MOST) > COUNTED_AT_MOST:
+        text = f"More than {COUNTED_AT_MOST} resources would have to be counted one by one; narrow the search."
+        raise Failure(Category.TOO_COSTLY, text)
+
+
+def _whole_types(planner: Planner, plan: Plan, query: Query) -> list[int] | None:
+    """The ranks of the types, where the answer is all there is of them: then an index alone tells what to count."""
+    types = types_named(query)
+    if types is None or plan.counted.name != EVERYTHING.name or plan.condition != plan.counted.base:
+        return None
+    ranks = (planner.compiler.terms.rank(each, TYPE) for each in types)
+    return sorted(rank for rank in ranks if rank != UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRows:
+    """Rows of `idx_token t` to count: FROM, condition, and how many Patients they are about (NULL: not asked)."""
+
+    source: Sql
+    condition: Sql
+    patients: str = "NULL"
+
+
+def of_resources(plan: Plan, *, with_patients: bool) -> TokenRows:
+    """Of the resources that a plan selects, looked up for each."""
+    return TokenRows(
+        sql("{} CROSS JOIN idx_token t", _source(plan)),
+        every((plan.condition, Sql(f"t.rid = {plan.counted.row.rid}"))),
+        "count(DISTINCT r.sole_patient)" if with_patients else "NULL",
+    )
+
+
+def of_types(ranks: Sequence[int]) -> TokenRows:
+    """Of all resources whose types have these ranks."""
+    return TokenRows(Sql("idx_token t"), _ranked("t.rid", ranks))
+
+
+def _ranked(rid: str, ranks: Sequence[int]) -> Sql:
+    return Sql(f"({rid} & 255) IN ({', '.join('?' * len(ranks))})", tuple(ranks))
+
+
+def token_buckets(connection: sqlite3.Connection, compiler: Compiler, of: TokenRows, parameter: str) -> list[Bucket]:
     """The values of a token parameter."""
     number = compiler.terms.number(parameter, "token")
-    if number == UNKNOWN or plan.condition == FALSE:
+    if number == UNKNOWN or of.condition == FALSE:
         return []
-    rid, patients = plan.counted.row.rid, "count(DISTINCT r.sole_patient)" if with_patients else "NULL"
     rows = connection.execute(
         *sql(
             "SELECT (SELECT s.text FROM idx_term s WHERE s.id = t.system),"
             " coalesce((SELECT w.spelled FROM idx_spelling w WHERE w.system = t.system AND w.code = t.code), t.code),"
-            f" count(DISTINCT t.rid), {patients}, t.system FROM {{}} CROSS JOIN idx_token t"
-            f" WHERE {{}} AND t.rid = {rid} AND t.param = {{}} GROUP BY t.system, t.code",
-            _source(plan),
-            plan.condition,
+            f" count(DISTINCT t.rid), {of.patients}, t.system FROM {{}} WHERE {{}} AND t.param = {{}}"
+            " GROUP BY t.system, t.code",
+            of.source,
+            of.condition,
             Sql("?", (number,)),
         )
     )
@@ -98,12 +139,12 @@ def token_buckets(
 
 
 def span_buckets(
-    connection: sqlite3.Connection, plan: Plan, *, form: str, zone: ZoneInfo, with_patients: bool
+    connection: sqlite3.Connection, plan: Plan, *, calendar: Calendar, with_patients: bool
 ) -> list[Bucket]:
-    """Years or months, by the form of `strftime`."""
+    """Years or months of the resources that a plan selects."""
     if plan.condition == FALSE:
         return []
-    named, recency = name_of_hours(form, zone), plan.counted.row.recency
+    recency = plan.counted.row.recency
     hour = f"({_SHIFT_MS} - {recency}) / {_HOUR_MS}"
     people = ", r.sole_patient" if with_patients else ", NULL"
     statement = sql(
@@ -115,13 +156,22 @@ def span_buckets(
     counts: Counter[str] = Counter()
     known: dict[str, set[str]] = {}
     for hours, patient, count in connection.execute(*statement):
-        name = named(hours - _SHIFT_MS // _HOUR_MS)
+        name = calendar.of_hour(hours - _SHIFT_MS // _HOUR_MS)
         counts[name] += count
         if patient is not None:
             known.setdefault(name, set()).add(patient)
     return in_order([
         Bucket(None, name, count, len(known.get(name, ())) if with_patients else None) for name, count in counts.items()
     ])  # fmt: skip
+
+
+def spans_of_types(connection: sqlite3.Connection, ranks: Sequence[int], *, calendar: Calendar) -> list[Bucket]:
+    """Years or months of all resources whose types have these ranks."""
+    source = SQLITE.by_index("res_row r", "res_row_recency")
+    within = f"r.recency > {-_SHIFT_MS} AND r.recency < {_SHIFT_MS}"
+    rows = connection.execute(*sql(f"SELECT r.recency FROM {source} WHERE {within} AND {{}}", _ranked("r.rid", ranks)))
+    counts = Counter(calendar.of_time(-recency) for (recency,) in rows)
+    return in_order([Bucket(None, name, count) for name, count in counts.items()])
 
 
 def in_order(buckets: Sequence[Bucket]) -> list[Bucket]:
@@ -131,16 +181,3 @@ def in_order(buckets: Sequence[Bucket]) -> list[Bucket]:
 
 def _source(plan: Plan) -> Sql:
     return plan.counted.source_for(Sql("r.rid"))
-
-
-def name_of_hours(form: str, zone: ZoneInfo) -> Callable[[int], str]:
-    """What a whole hour since 1970 is called."""
-
-    @lru_cache(maxsize=65_536)
-    def named(hour: int) -> str:
-        try:
-            return datetime.fromtimestamp(hour * 3600, UTC).astimezone(zone).strftime(form)
-        except (OverflowError, ValueError):
-            return ""
-
-    return named

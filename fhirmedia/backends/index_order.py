@@ -117,14 +117,22 @@ def of_hits(sort: Sequence[SortKey]) -> list[Term]:
 
 
 def sorted_rows(
-    compiler: Compiler, few: Candidates, condition: Sql, *, sort: Sequence[SortKey], after: Position | None
+    compiler: Compiler,
+    few: Candidates,
+    condition: Sql,
+    *,
+    sort: Sequence[SortKey],
+    after: Position | None,
+    counts: bool = False,
 ) -> Sql:
-    """All candidates that fulfil the condition, then put in order; no LIMIT yet."""
+    """All candidates that fulfil the condition, then put in order; no LIMIT yet. `counts`: with their number, last."""
     terms, hit, named = [term_of(compiler, key, few.row) for key in sort], row_of("h"), of_hits(sort)
     hits = shown(terms, few.row)
     rest = TRUE if after is None else behind(named, after.values, key=after.key, row=hit)
+    number = ", (SELECT count(*) FROM hits)" if counts else ""
     return sql(
-        "WITH hits AS MATERIALIZED (SELECT {} FROM {} WHERE {}) SELECT * FROM hits h WHERE {} ORDER BY {}",
+        f"WITH hits AS MATERIALIZED (SELECT {{}} FROM {{}} WHERE {{}}) SELECT h.*{number}"
+        " FROM hits h WHERE {} ORDER BY {}",
         hits,
         few.source_for(hits, condition),
         condition,

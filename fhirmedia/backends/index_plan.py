@@ -5,21 +5,23 @@ same at the square root of page * all, so D is taken up to there. A plan is a li
 in the order of the page.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt
 
 from fhirmedia.backends.index_candidates import (
     EVERYTHING,
+    READ_AT_MOST,
     Candidates,
     Snapshot,
     by_key,
     by_patient,
     by_type,
-    by_value,
     conjuncts,
+    has_words,
 )
 from fhirmedia.backends.index_compile import Compiler
 from fhirmedia.backends.index_dialect import FALSE, TRUE, Dialect, Sql, every, sql
+from fhirmedia.backends.index_drivers import by_equality, by_value
 from fhirmedia.backends.index_order import shown, sorted_rows, term_of
 from fhirmedia.backends.index_tables import MISSING
 from fhirmedia.backends.index_walk import Segment, Walker
@@ -58,6 +60,18 @@ class Planner:
         """The candidates, where ids or Patients bound the answer; finding them asks the database for nothing much."""
         return by_key(query, self.compiler, self._snapshot) or by_patient(query, self._dialect)
 
+    def at_once(self, query: Query, *, limit: int) -> Candidates | None:
+        """So many candidates at most, found by a few looks into an index; None where it takes more to find them."""
+        few = self.few(query)
+        if few is None:
+            return by_equality(query, self.compiler, self._snapshot, limit=limit)[0]
+        rows = self._snapshot.count(few.first(limit + 1))
+        return replace(few, rows=rows) if rows <= limit else None
+
+    def size(self) -> int:
+        """About how many resources there are, rather too many than too few."""
+        return self._snapshot.size()
+
     def is_bounded(self, query: Query, *, limit: int) -> bool:
         """Whether ids or Patients bound the answer to so many candidates."""
         few = self.few(query)
@@ -71,7 +85,7 @@ class Planner:
         limit = isqrt((page.count + 1) * self._snapshot.size()) if page.count else VISITED_FOR_TOTAL
         probed = limit if page.total == "none" else max(limit, VISITED_FOR_TOTAL)
         few = by_value(query, self.compiler, self._snapshot, limit=probed)
-        if few is not None and few.rows is not None and few.rows <= limit:
+        if few is not None and few.rows is not None and (few.listed or few.rows <= limit):
             return self.driven(few, query, page)
         counted = few or by_type(query, self._dialect)
         condition = self._condition(query, counted)
@@ -83,16 +97,26 @@ class Planner:
 
     def driven(self, few: Candidates, query: Query, page: Page) -> Plan:
         """The plan that begins with these candidates."""
+        few = self._read_one_by_one(few, query)
         condition = self._condition(query, few)
         if condition == FALSE:
             return NOTHING
         if not page.count:
             return Plan(f"D {few.name}", (), few, condition)
         if few.name == "patient" and page.sort == (_NEWEST_FIRST,):
-            statement = self._timeline(few, condition, page)
+            segment = Segment(self._timeline(few, condition, page))
         else:
-            statement = sorted_rows(self.compiler, few, condition, sort=page.sort, after=page.after)
-        return Plan(f"D {few.name}", (Segment(statement),), few, condition)
+            counts = page.total != "none" and page.after is None
+            statement = sorted_rows(self.compiler, few, condition, sort=page.sort, after=page.after, counts=counts)
+            segment = Segment(statement, counts=counts)
+        return Plan(f"D {few.name}", (segment,), few, condition)
+
+    def _read_one_by_one(self, few: Candidates, query: Query) -> Candidates:
+        """The same; of few the words are read one by one, rather than looked for among all resources."""
+        if not has_words(query):
+            return few
+        rows = self._snapshot.count(few.first(READ_AT_MOST + 1)) if few.rows is None else few.rows
+        return replace(few, row=replace(few.row, one_of_few=rows <= READ_AT_MOST))
 
     def _condition(self, query: Query, of: Candidates) -> Sql:
         """What is left to test of the candidates."""

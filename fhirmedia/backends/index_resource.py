@@ -14,7 +14,8 @@ class Row:
     """How the columns of the resource at hand are spelled; those not named here are `columns`.name.
 
     `patient`: it was reached as one of this Patient's rows, with the bits of the row in `p.how`. `typed_by_rid`: its
-    type is better read from the rid than from `type`.
+    type is better read from the rid than from `type`. `one_of_few`: so few are looked at that reading the words of each
+    is less work than finding all resources with the words asked for.
     """
 
     rid: str
@@ -24,6 +25,7 @@ class Row:
     columns: str
     patient: str | None = None
     typed_by_rid: bool = False
+    one_of_few: bool = False
 
 
 def row_of(alias: str) -> Row:

@@ -12,16 +12,17 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from fhirmedia.access.grant import NarrowedQuery
+from fhirmedia.backends.index_answers import answer, count_of, number_of
 from fhirmedia.backends.index_candidates import is_light
 from fhirmedia.backends.index_chains import Chains
 from fhirmedia.backends.index_dialect import SQLITE, Sql, sql
-from fhirmedia.backends.index_plan import VISITED_FOR_TOTAL, Plan, Planner
+from fhirmedia.backends.index_plan import Plan, Planner
 from fhirmedia.backends.index_terms import SYSTEM, UNKNOWN, KnownTerms
 from fhirmedia.backends.index_words import equip
 from fhirmedia.backends.sqlite import failure_of, open_reader
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, parse_key
-from fhirmedia.ports.index import Hits, Page, Pointer, Position, SortValue
+from fhirmedia.ports.index import Hits, Page, Pointer
 from fhirmedia.r4.query import Query
 
 T = TypeVar("T")
@@ -100,6 +101,17 @@ class SqlSearchIndex:
             budget.spent = True
             raise
 
+    async def counting(self, query: Query, work: Callable[[sqlite3.Connection, Planner, Plan], T]) -> T:
+        """Run work on the plan of a total: at once where there is little to count, else like `within`."""
+        page = Page(0, total="accurate")
+        if is_light(query):
+            with _translated(), _one_state(self._inline):
+                planner = Planner(SQLITE, _Snapshot(self._inline, self.terms))
+                few = planner.at_once(query, limit=_SMALL)
+                if few is not None:
+                    return work(self._inline, planner, planner.driven(few, query, page))
+        return await self.within(lambda connection: work(connection, *plan_of(connection, self.terms, query, page)))
+
     def _within(self, work: Callable[[sqlite3.Connection], T], budget: "_Budget") -> T:
         connection = self._connections.get()
         try:
@@ -116,10 +128,8 @@ class SqlSearchIndex:
         with _translated(), _one_state(self._inline):
             snapshot = _Snapshot(self._inline, self.terms)
             planner = Planner(SQLITE, snapshot)
-            few = planner.few(query)
-            if few is None or snapshot.count(few.first(_SMALL + 1)) > _SMALL:
-                return None
-            return _answer(self._inline, planner.driven(few, query, page), page)
+            few = planner.at_once(query, limit=_SMALL)
+            return None if few is None else answer(self._inline, planner.driven(few, query, page), page)
 
     def _search(self, connection: sqlite3.Connection, query: Query, page: Page) -> Hits:
         return hits_of(connection, self.terms, query, page)
@@ -128,7 +138,7 @@ class SqlSearchIndex:
         _, plan = plan_of(connection, self.terms, query, page)
         statements = [segment.statement for segment in plan.segments]
         if page.total != "none":
-            statements.append(_count_of(plan))
+            statements.append(count_of(plan))
         lines = [f"shape {plan.shape}"]
         for statement in statements:
             lines.append(statement.text)
@@ -146,7 +156,7 @@ def _open(path: Path) -> sqlite3.Connection:
 def hits_of(connection: sqlite3.Connection, terms: KnownTerms, query: Query, page: Page) -> Hits:
     """The answer as the connection sees the index at this moment; the query is already narrowed."""
     _, plan = plan_of(connection, terms, query, page)
-    return _answer(connection, plan, page)
+    return answer(connection, plan, page)
 
 
 def plan_of(connection: sqlite3.Connection, terms: KnownTerms, query: Query, page: Page) -> tuple[Planner, Plan]:
@@ -158,7 +168,7 @@ def plan_of(connection: sqlite3.Connection, terms: KnownTerms, query: Query, pag
 def _chains(connection: sqlite3.Connection, terms: KnownTerms, planner: Planner) -> Chains:
     return Chains(
         planner,
-        lambda query, page: _answer(connection, planner.plan(query, page), page),
+        lambda query, page: answer(connection, planner.plan(query, page), page),
         lambda keys, parameter: _pointers(connection, terms, keys, (parameter,)),
     )
 
@@ -223,14 +233,17 @@ class _Snapshot:
     def kinds(self, parameter: str) -> dict[str, tuple[int, bool]]:
         return self.terms.kinds(self._connection, parameter)
 
+    def numbers(self, rows: Sql) -> list[int]:
+        return [row[0] for row in self._connection.execute(*rows)]
+
     def count(self, rows: Sql) -> int:
-        return _number(self._connection, sql("SELECT count(*) FROM ({})", rows))
+        return number_of(self._connection, sql("SELECT count(*) FROM ({})", rows))
 
     def types(self) -> list[str]:
         return [row[0] for row in self._connection.execute(_TYPES)]
 
     def size(self) -> int:
-        return _number(self._connection, Sql(_SIZE))
+        return number_of(self._connection, Sql(_SIZE))
 
 
 @contextmanager
@@ -259,48 +272,3 @@ def _is_interrupt(error: sqlite3.Error) -> bool:
 
 def _too_long() -> Failure:
     return Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.")
-
-
-def _answer(connection: sqlite3.Connection, plan: Plan, page: Page) -> Hits:
-    keys: list[Key] = []
-    last: Position | None = None
-    more = False
-    for segment in plan.segments:
-        room = page.count - len(keys)
-        limited = sql("{} LIMIT {}", segment.statement, Sql("?", (room + 1,)))
-        rows = connection.execute(*limited).fetchall()
-        more = len(rows) > room
-        del rows[room:]
-        if rows:
-            keys.extend(Key(row[0], row[1]) for row in rows)
-            values: tuple[SortValue, ...] = rows[-1][2:]
-            last = Position((None,) * segment.missing + values, keys[-1])
-        if more:
-            break
-    return Hits(tuple(keys), last if more else None, _total(connection, plan, page))
-
-
-def _total(connection: sqlite3.Connection, plan: Plan, page: Page) -> int | None:
-    if page.total == "none":
-        return None
-    if page.total == "accurate":
-        return _number(connection, _count_of(plan))
-    if counted_to(connection, plan, plan.counted.base, limit=VISITED_FOR_TOTAL) > VISITED_FOR_TOTAL:
-        return None
-    count = counted_to(connection, plan, plan.condition, limit=page.total_limit)
-    return count if count <= page.total_limit else None
-
-
-def _count_of(plan: Plan) -> Sql:
-    return sql("SELECT count(*) FROM {} WHERE {}", plan.counted.source_for(plan.condition), plan.condition)
-
-
-def counted_to(connection: sqlite3.Connection, plan: Plan, condition: Sql, *, limit: int) -> int:
-    """How many of the candidates fulfil the condition, but no further than one more than the limit."""
-    source = plan.counted.source_for(condition)
-    some = sql("SELECT 1 FROM {} WHERE {} LIMIT {}", source, condition, Sql("?", (limit + 1,)))
-    return _number(connection, sql("SELECT count(*) FROM ({})", some))
-
-
-def _number(connection: sqlite3.Connection, statement: Sql) -> int:
-    return int(connection.execute(*statement).fetchone()[0])

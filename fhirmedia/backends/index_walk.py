@@ -31,10 +31,14 @@ _COLUMNS = {table.name: [column.name for column in table.columns] for table in V
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A statement without LIMIT: type, id, and the sort values, but for those of the first `missing` keys."""
+    """A statement without LIMIT: type, id, and the sort values, but for those of the first `missing` keys.
+
+    `counts`: one more column tells how many candidates fulfil the condition, those of other pages included.
+    """
 
     statement: Sql
     missing: int = 0
+    counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from fhirmedia.backends.index_dialect import FALSE, Sql
+from fhirmedia.backends.index_dialect import FALSE, Sql, every, sql
 from fhirmedia.r4.query import Text
 from fhirmedia.r4.word_tests import BREAK, Spellings, spelled, spelled_word, words_match, words_of
 
@@ -68,10 +68,18 @@ def word_rows(query: Text, rank: int) -> Sql:
     if expression is None:
         return FALSE
     rows = Sql("SELECT t.rowid AS rid FROM idx_words t WHERE t.idx_words MATCH ?", (expression,))
-    if not _needs_order(query):
-        return rows
-    asked = json.dumps([sign, query.alternatives, query.excluded])
-    return Sql(f"{rows.text} AND words_hold(t.body, ?)", (*rows.values, asked))
+    return every((rows, _held(query, sign))) if _needs_order(query) else rows
+
+
+def words_of_one(query: Text, rank: int, rid: str) -> Sql:
+    """Whether the resource with this rid has the words, read from its own document, whatever others there are."""
+    if rank <= 0:
+        return FALSE
+    return sql(f"EXISTS (SELECT 1 FROM idx_words t WHERE t.rowid = {rid} AND {{}})", _held(query, mark_of(rank)))
+
+
+def _held(query: Text, sign: str) -> Sql:
+    return Sql("words_hold(t.body, ?)", (json.dumps([sign, query.alternatives, query.excluded]),))
 
 
 def equip(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,184 @@
+"""How much the SQL index does for its answers: statements and their plans, never times."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fhirmedia.access.grant import ACTIONS, Grant, NarrowedQuery, Rule
+from fhirmedia.backends import index_drivers, index_facets, index_plan
+from fhirmedia.backends.index_facets import SqlIndexCounts
+from fhirmedia.backends.index_rows import IndexWriter
+from fhirmedia.backends.index_sql import SqlSearchIndex, hits_of
+from fhirmedia.backends.index_terms import KnownTerms
+from fhirmedia.backends.index_words import equip
+from fhirmedia.backends.migrations import make_schema
+from fhirmedia.backends.sqlite import open_writer
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Facts, Key, Record
+from fhirmedia.ports.index import Page
+from fhirmedia.r4.query import EVERYTHING, All, Match, OfType, Query, ReferenceTest, SortKey, Text, TokenTest
+from fhirmedia.r4.values import DateValue, IndexEntries, ReferenceValue, TokenValue
+from tests.laws.archives import TYPES, Archive
+
+FULL = Grant((Rule(frozenset(ACTIONS), frozenset(TYPES), EVERYTHING),))
+NEWEST = (SortKey("when", descending=True),)
+DAY = 86_400_000
+STOCKHOLM = ZoneInfo("Europe/Stockholm")
+NUMBER = 60
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Pictures of thirty patients; every third speaks of a scar, every other is healed."""
+    with closing(open_writer(tmp_path / "records.db")) as opened:
+        make_schema(opened)
+        equip(opened)
+        writer = IndexWriter()
+        opened.execute("BEGIN IMMEDIATE")
+        writer.begin(opened)
+        for number in range(NUMBER):
+            key, patient = Key("Media", f"m{number:02}"), Key("Patient", f"p{number % 30}")
+            said = ("scar " if number % 3 == 0 else "") + ("healed" if number % 2 == 0 else "open")
+            values = {
+                "identifier": (TokenValue("i", str(number)),),
+                "subject": (ReferenceValue(patient),),
+                "when": (DateValue(number * DAY, (number + 1) * DAY),),
+            }
+            entries = IndexEntries(key, values, (patient.id,), {"text": said})
+            writer.put(
+                opened, Record(key, 1, number + 1, number, "create", b"{}", Facts(patients=(patient.id,))), entries
+            )
+        opened.execute("COMMIT")
+        yield opened
+
+
+def narrowed(query: Query) -> NarrowedQuery:
+    return FULL.narrow(query, types=frozenset({"Media"}))
+
+
+def asked(connection: sqlite3.Connection, query: Query, page: Page) -> tuple[list[str], int | None, list[str]]:
+    """Ids, total and the statements that found them."""
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    try:
+        hits = hits_of(connection, KnownTerms(), narrowed(query).query, page)
+    finally:
+        connection.set_trace_callback(None)
+    return [key.id for key in hits.keys], hits.total, statements
+
+
+SCARRED = Text("text", (("scar", "heal"),))
+SIX = [f"m{number:02}" for number in range(54, -1, -6)]
+
+
+def test_words_are_looked_for_once_and_listed(connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_plan, "READ_AT_MOST", 3)
+    ids, total, statements = asked(connection, SCARRED, Page(4, NEWEST, total="bounded"))
+    assert (ids, total) == (SIX[:4], 10)
+    assert sum("MATCH" in each for each in statements) == 1
+
+
+def test_among_few_the_words_of_each_are_read(connection: sqlite3.Connection) -> None:
+    of_one = Match("identifier", (TokenTest("6", "i"), TokenTest("7", "i"), TokenTest("12", "i")))
+    ids, total, statements = asked(connection, All((of_one, SCARRED)), Page(4, NEWEST, total="bounded"))
+    assert (ids, total) == (["m12", "m06"], 2)
+    assert not any("MATCH" in each for each in statements)
+
+
+def test_too_many_words_to_list_are_tested_along_the_order(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_drivers, "WORDS_LISTED", 5)
+    monkeypatch.setattr(index_plan, "VISITED_FOR_TOTAL", 5)
+    monkeypatch.setattr(index_plan, "isqrt", lambda _: 5)
+    ids, _, statements = asked(connection, SCARRED, Page(4, NEWEST, total="none"))
+    assert ids == SIX[:4]
+    page = next(each for each in statements if "ORDER BY" in each and not each.startswith("--"))
+    assert "r.rid IN (SELECT t.rowid" in page
+    steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {page}")]
+    assert not any("CORRELATED" in each for each in steps)
+
+
+def test_a_page_that_is_sorted_brings_its_total(connection: sqlite3.Connection) -> None:
+    three = Match("identifier", tuple(TokenTest(str(number), "i") for number in (6, 7, 12)))
+    ids, total, statements = asked(connection, three, Page(2, NEWEST, total="bounded"))
+    assert (ids, total) == (["m12", "m07"], 3)
+    tests = [each for each in statements if "res_row r" in each and "max(rid)" not in each]
+    assert len(tests) == 1
+
+
+def test_a_resource_is_compared_with_a_long_list_once(connection: sqlite3.Connection) -> None:
+    people = Match("subject", tuple(ReferenceTest(Key("Patient", f"p{number}")) for number in range(20)))
+    connection.execute("UPDATE idx_term SET many = 0")
+    for query in (people, All((Match("identifier", (TokenTest("6", "i"),)), people))):
+        ids, _, statements = asked(connection, query, Page(1, NEWEST))
+        assert ids == ["m49" if query is people else "m06"]
+        page = next(each for each in statements if "ORDER BY" in each and not each.startswith("--"))
+        steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {page}")]
+        looks = [each for each in steps if "idx_reference_rid" in each]
+        assert all(each.endswith("(rid=? AND param=?)") for each in looks)
+    assert looks
+
+
+async def _asked_at_once(connection: sqlite3.Connection, query: Query) -> list[str]:
+    (_, _, path) = connection.execute("PRAGMA database_list").fetchone()
+    index = SqlSearchIndex(Path(path), readers=1)
+    try:
+        hits = await index.search(narrowed(query), page=Page(5))
+        buckets = await SqlIndexCounts(index, zone=STOCKHOLM).buckets(narrowed(query), by="year", with_patients=False)
+    finally:
+        await index.close()
+    assert sum(each.count for each in buckets) == len(hits.keys)
+    return [key.id for key in hits.keys]
+
+
+def test_a_look_up_needs_no_thread(connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def within(_index: SqlSearchIndex, _work: object) -> None:
+        raise AssertionError("it was handed to a thread")
+
+    monkeypatch.setattr(SqlSearchIndex, "within", within)
+    for query, wanted in (
+        (Match("identifier", (TokenTest("6", "i"),)), ["m06"]),
+        (Match("subject", (ReferenceTest(Key("Patient", "p6")),)), ["m06", "m36"]),
+    ):
+        assert asyncio.run(_asked_at_once(connection, query)) == wanted
+
+
+def test_all_there_is_of_some_types_divides_by_an_index_alone(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "lived.db", seed=11, size=60)
+
+    async def run() -> None:
+        index = SqlSearchIndex(archive.path, readers=1)
+        counts = SqlIndexCounts(index, zone=STOCKHOLM)
+        for kinds in (("Media",), ("Media", "Task"), TYPES):
+            everything = FULL.narrow(OfType(frozenset(kinds)), types=kinds)
+            assert "(p." not in await counts.explain(everything, page=Page(0, total="accurate"))
+            for by in ("status", "odd", "year", "month", "nothing"):
+                wanted = await archive.oracle.buckets(everything, by=by, with_patients=False)
+                assert await counts.buckets(everything, by=by, with_patients=False) == wanted
+        await index.close()
+
+    asyncio.run(run())
+
+
+def test_more_than_can_be_counted_is_refused(connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    (_, _, path) = connection.execute("PRAGMA database_list").fetchone()
+    monkeypatch.setattr(index_facets, "COUNTED_AT_MOST", NUMBER - 1)
+
+    async def run(query: Query) -> int:
+        index = SqlSearchIndex(Path(path), readers=1)
+        try:
+            counts = SqlIndexCounts(index, zone=STOCKHOLM)
+            return sum(each.count for each in await counts.buckets(narrowed(query), by="year", with_patients=False))
+        finally:
+            await index.close()
+
+    with pytest.raises(Failure) as caught:
+        asyncio.run(run(EVERYTHING))
+    assert caught.value.category is Category.TOO_COSTLY
+    assert asyncio.run(run(SCARRED)) == 10
