@@ -1,13 +1,15 @@
 """Queries inside a query (Chain, Has) answered first, so that the Keys they find can begin the search around them.
 
 Asked row by row, a chain costs a look at another resource for each candidate. That is right where ids or a few
-Patients bound the candidates. Everywhere else the inner query runs by itself and its Keys take its place; a hop of
-more than 10 000 Keys is refused.
+Patients bound the candidates. Everywhere else the inner query runs by itself and its Keys take its place. Where a hop
+goes through more than 10 000 Keys, what stands beside the chains is answered first; the search is refused if that
+leaves too many candidates, too.
 """
 
 from collections.abc import Callable, Sequence
 from typing import assert_never
 
+from fhirmedia.backends.index_candidates import conjuncts
 from fhirmedia.backends.index_plan import Planner
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
@@ -32,7 +34,7 @@ from fhirmedia.r4.query import (
 )
 
 HOP_AT_MOST = 10_000
-_BOUNDED = 2_000
+BOUNDED = 2_000
 """Up to so many candidates, each is asked about its chains by itself."""
 
 Answer = Callable[[Query, Page], Hits]
@@ -49,9 +51,27 @@ class Chains:
 
     def resolved(self, query: Query) -> Query:
         """An equal query, without inner ones where they would be costly. Raises Failure TOO_COSTLY."""
-        if not has_inner(query) or self._planner.is_bounded(query, limit=_BOUNDED):
+        if not has_inner(query) or self._planner.is_bounded(query, limit=BOUNDED):
             return query
-        return self._without_inner(query)
+        try:
+            return self._without_inner(query)
+        except Failure:
+            bounded = self._from_outside(query)
+            if bounded is None:
+                raise
+            return bounded
+
+    def _from_outside(self, query: Query) -> Query | None:
+        """The query with the Keys of what stands beside the inner queries, if they are few.
+
+        Only what the Caller may see counts: the limits of its Grant stand beside them, too.
+        """
+        parts = list(conjuncts(query))
+        beside = All(tuple(part for part in parts if not has_inner(part)))
+        hits = self._answer(beside, Page(BOUNDED))
+        if hits.next is not None:
+            return None
+        return All((_one_of(set(hits.keys)), *filter(has_inner, parts)))
 
     def _without_inner(self, query: Query) -> Query:
         match query:

@@ -291,6 +291,9 @@ def test_an_inner_query_is_answered_first_and_bounded(
         path, All((pictures, Chain("subject", All((OfType(frozenset({"Patient"})), Not(named)))))), Page(2)
     ) == ["m00003", "m00004"]
     monkeypatch.setattr(index_chains, "HOP_AT_MOST", 2)
+    assert search(path, chained, Page(4)) == ["m00000", "m00001", "m00002", "m00007"]
+    assert search(path, All((Not(Chain("subject", bergs)), pictures)), Page(2)) == ["m00003", "m00004"]
+    monkeypatch.setattr(index_chains, "BOUNDED", 69)
     with pytest.raises(Failure) as caught:
         search(path, chained, Page(4))
     assert caught.value.category is Category.TOO_COSTLY
