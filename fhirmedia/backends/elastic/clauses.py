@@ -1,6 +1,6 @@
 """The clauses our searches are made of. There are these and no others: no scripts, no patterns, nothing scored."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import Any, NewType
 
 from fhirmedia.core.errors import Category, Failure
@@ -51,6 +51,10 @@ def none_of(clauses: Sequence[Clause]) -> Clause:
     kept = [clause for clause in clauses if clause != NONE]
     if EVERY in kept:
         return NONE
+    if len(kept) == 1:
+        (twice,) = kept[0].values()
+        if kept[0].keys() == {"bool"} and twice.keys() == {"must_not"}:
+            return any_of(twice["must_not"])
     return Clause({"bool": {"must_not": kept}}) if kept else EVERY
 
 
@@ -59,11 +63,16 @@ def term(field: str, value: str) -> Clause:
     return Clause({"term": {field: value}})
 
 
+def require_few(values: Sized) -> None:
+    """Raises Failure TOO_COSTLY for more values than the engine takes in one list."""
+    if len(values) > MOST_TERMS:
+        raise Failure(Category.TOO_COSTLY, f"A search names at most {MOST_TERMS} values of one kind; narrow it.")
+
+
 def terms(field: str, values: Iterable[str]) -> Clause:
     """The field has one of these terms. Raises Failure TOO_COSTLY for more than the engine takes."""
     listed = sorted(set(values))
-    if len(listed) > MOST_TERMS:
-        raise Failure(Category.TOO_COSTLY, f"A search names at most {MOST_TERMS} values of one kind; narrow it.")
+    require_few(listed)
     if len(listed) < 2:
         return term(field, listed[0]) if listed else NONE
     return Clause({"terms": {field: listed}})

@@ -84,6 +84,7 @@ def clause_of(query: Query) -> Clause:
 
 
 def _match(query: Match) -> Clause:
+    clauses.require_few(query.tests)
     found = [_test(test, partial(_field, query.parameter), query.parameter) for test in query.tests]
     return any_of(_gathered(found))
 

@@ -59,7 +59,7 @@ class Documents:
         }
         if len(record.facts.patients) == 1:
             document["sole"] = record.facts.patients[0]
-        for code, values in entries.values.items():
+        for code, values in sorted(entries.values.items()):
             if code in family.kinds and "$" not in code:
                 _put(document, code, values)
                 self._put_sort_key(document, code, values)
@@ -67,7 +67,7 @@ class Documents:
         groups = list(_combinations(entries, family))
         if groups:
             document["g"] = groups
-        texts = {field: terms.words(text) for field, text in entries.texts.items() if field in family.texts}
+        texts = {field: terms.words(text) for field, text in sorted(entries.texts.items()) if field in family.texts}
         if texts:
             document["x"] = texts
         facets = self._facets(entries, family)
@@ -88,7 +88,7 @@ class Documents:
 
     def _facets(self, entries: IndexEntries, family: Family) -> Json:
         found: Json = {}
-        for code in family.facets:
+        for code in sorted(family.facets):
             first: dict[TokenValue, str] = {}
             for value in entries.values.get(code, ()):
                 if isinstance(value, TokenValue):
@@ -136,7 +136,7 @@ def _put(document: Json, code: str, values: Iterable[SearchValue]) -> None:
     for value in values:
         for place, content in _placed(value):
             found.setdefault(place, []).append(content)
-    for place, contents in found.items():
+    for place, contents in sorted(found.items()):
         if place == "q":
             document.setdefault("q", []).extend({"p": code, **reading} for reading in _once(contents))
         elif place in ("plain", "exact"):

@@ -10,6 +10,7 @@ from fhirmedia.r4.profiles_path import profiles
 from fhirmedia.r4.registry import Kind, Registry, SearchParameter
 from fhirmedia.r4.texts import CONTENT, NARRATIVE, OF_CODED
 from fhirmedia.r4.tokens import OF_TYPE
+from fhirmedia.r4.ucum import CANONICAL
 
 FORMAT = 1
 """Number of the form documents have; raised whenever a document made before would be read wrongly."""
@@ -100,6 +101,8 @@ def _codes(parameter: SearchParameter) -> Iterator[tuple[str, Kind]]:
     yield parameter.code, parameter.kind
     if parameter.kind == "token":
         yield parameter.code + OF_TYPE, "token"
+    if parameter.kind == "quantity":
+        yield parameter.code + CANONICAL, "quantity"
     yield from ((part.parameter, part.kind) for part in parameter.components)
 
 
