@@ -31,10 +31,11 @@ class Touch(NamedTuple):
 class Disclosure(NamedTuple):
     """One interaction of one caller; a tuple, since every request makes one.
 
-    `time` is in milliseconds UTC; `interaction` is a code of FHIR R4 restful-interaction, or `content`; `patients`
-    are all it was about, those of `touched` among them, each once; `reason` is why the program itself acted; `issue` is
-    the issue code of a refusal; `address` is the client's network address; `query_sha256` is the hexadecimal SHA-256
-    of the salted raw query.
+    `time` is in milliseconds UTC; `interaction` is a code of FHIR R4 restful-interaction, `content`, `content-sent` or
+    an operation; `patients` are all it was about, those of `touched` among them, each once; `reason` is why the program
+    itself acted; `issue` is the issue code of a refusal; `address` is the client's network address; `query_sha256` is
+    the hexadecimal SHA-256 of the salted raw query; `sent` is how many bytes of content left, and `permitted_by` the
+    row that permitted it.
     """
 
     time: int
@@ -51,6 +52,8 @@ class Disclosure(NamedTuple):
     address: str | None = None
     issue: str | None = None
     query_sha256: str | None = None
+    sent: int | None = None
+    permitted_by: str | None = None
     patients: tuple[str, ...] = ()
     touched: tuple[Touch, ...] = ()
 
@@ -64,6 +67,8 @@ class Disclosure(NamedTuple):
         who = _who(self.subject, self.client, self.user, self.token_id, self.purpose, self.reason)
         address = "" if self.address is None else f',"address":{quoted(self.address)}'
         query = "" if self.query_sha256 is None else f',"query_sha256":{quoted(self.query_sha256)}'
+        sent = "" if self.sent is None else f',"sent":{self.sent:d}'
+        permitted = "" if self.permitted_by is None else f',"permitted_by":{quoted(self.permitted_by)}'
         roles = _list("roles", map(quoted, self.roles))
         patients = _list("patients", map(quoted, self.patients))
         place = {patient: str(at) for at, patient in enumerate(self.patients)}
@@ -73,7 +78,7 @@ class Disclosure(NamedTuple):
         ]
         return (
             f'{{"form":{_FORM},"time":{self.time:d},"interaction":{quoted(self.interaction)},"outcome":"{self.outcome}"'
-            f'{issue}{who}{address},"request_id":{quoted(self.request_id)}{query}'
+            f'{issue}{who}{address},"request_id":{quoted(self.request_id)}{query}{sent}{permitted}'
             f"{roles}{patients}{_list('touched', touched)}}}"
         ).encode("ascii")
 

@@ -1,10 +1,11 @@
 """Content on its way out: a permission to stream one run of bytes, verified before each chunk leaves."""
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from fhirmedia.core.audit_chain import RowName
+from fhirmedia.core.disclosure import Outcome
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Record
 from fhirmedia.ports.objects import ObjectStore
@@ -12,6 +13,10 @@ from fhirmedia.ports.records import Content
 
 CHECKED_BYTES = 2**20
 """A CRC-32 covers this many bytes (the last one fewer)."""
+
+
+LARGE_BYTES = 8 * 2**20
+"""Of an answer with more content than this it is told when it has left."""
 
 
 @dataclass(slots=True)
@@ -24,6 +29,8 @@ class ContentTicket:
     _durable: bool = False
     row: RowName | None = None
     """The durable row that says so, which may be an earlier one."""
+    _sent: int = 0
+    _tell: Callable[[int, Outcome], None] = field(default=lambda _sent, _outcome: None, repr=False)
 
     @property
     def content_type(self) -> str:
@@ -35,10 +42,14 @@ class ContentTicket:
         """Bytes in all."""
         return self.content.blob.size
 
-    def disclosed(self, row: RowName | None) -> None:
-        """Called by the Session once its disclosure is durable, in a row of the log of changes (None) or this one."""
+    def disclosed(self, row: RowName | None, *, tell: Callable[[int, Outcome], None]) -> None:
+        """Called by the Session once its disclosure is durable, in a row of the log of changes (None) or this one.
+
+        `tell` takes how many bytes were sent and how that ended.
+        """
         self._durable = True
         self.row = row
+        self._tell = tell
 
     async def stream(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """The bytes `[start, stop)`; raises Failure CORRUPT before a chunk that is not what was stored."""
@@ -46,6 +57,25 @@ class ContentTicket:
             raise Failure(Category.INTERNAL, "Content was opened before its disclosure was durable.")
         async for chunk in verified(self._objects, self.content, start=start, stop=stop):
             yield chunk
+            self._sent += len(chunk)
+
+    async def delivery(self, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The parts of an answer made of what `stream` gives, on their way to the client.
+
+        What was large, or did not leave whole, is told: outcome 0 where all of it was taken, 4 where whoever asked
+        went away, 8 where the content was found to be damaged.
+        """
+        outcome: Outcome = "4"
+        try:
+            async for part in parts:
+                yield part
+            outcome = "0"
+        except Failure:
+            outcome = "8"
+            raise
+        finally:
+            if outcome != "0" or self._sent > LARGE_BYTES:
+                self._tell(self._sent, outcome)
 
 
 async def verified(objects: ObjectStore, content: Content, *, start: int, stop: int) -> AsyncIterator[bytes]:

@@ -13,6 +13,7 @@ from fhirmedia.core.clock import Clock
 from fhirmedia.core.disclosure import Disclosure
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
+from fhirmedia.custody.behind import Behind
 from fhirmedia.custody.citing import Citations
 from fhirmedia.custody.cursors import CursorSeal
 from fhirmedia.custody.inside import CountsInside, Inside, RecordsInside, views_inside
@@ -47,6 +48,7 @@ class Stores:
     mismatched: Callable[[int], None] = lambda _number: None
     pending: Callable[[], frozenset[Reach]] = frozenset
     citations: Citations = field(default_factory=Citations)
+    behind: Behind = field(default_factory=Behind)
 
 
 class Custodian:
@@ -110,6 +112,7 @@ class Custodian:
 
     async def close(self) -> None:
         """Finish what is queued."""
+        await self._stores.behind.finish()
         await self._stores.records.close()
         await self._stores.disclosures.close()
 

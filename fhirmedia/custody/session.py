@@ -307,7 +307,7 @@ class Session:
         """Make what was touched durable; called by the Custodian when the unit of work ends well."""
         row = None if self._audited else await self._disclosed_row(tuple(self._touched))
         for ticket in self._tickets:
-            ticket.disclosed(row)
+            ticket.disclosed(row, tell=partial(self._sent, row))
 
     async def refused(self, failure: Failure | None) -> None:
         """Make a refusal (None: a crash) durable, with what was attempted; called by the Custodian."""
@@ -386,6 +386,14 @@ class Session:
         row = await self._append(self._disclosure("0", touched))
         self._stores.citations.keep(said, row, now=now)
         return row
+
+    def _sent(self, permitted_by: RowName | None, sent: int, outcome: Outcome) -> None:
+        """Tell, behind the answer, how much of the content left."""
+        issue = None if outcome == "0" else "incomplete" if outcome == "4" else "exception"
+        told = self._disclosure(outcome, tuple(self._touched), issue=issue)
+        named = None if permitted_by is None else str(permitted_by)
+        told = told._replace(interaction="content-sent", query_sha256=None, sent=sent, permitted_by=named)
+        self._stores.behind.start(self._stores.disclosures.append(told.encode(), None))
 
     async def _append(self, disclosure: Disclosure) -> RowName:
         return await self._stores.disclosures.append(disclosure.encode(), self._salted)

@@ -8,7 +8,7 @@ from fhirmedia.custody.paging import Found, Walk
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.interactions.search import ALONGSIDE, CURSOR, Parameters
 from fhirmedia.r4.access_log import LANGUAGES, entry_of
-from fhirmedia.r4.audit_event import AUDIT_EVENT
+from fhirmedia.r4.audit_event import AUDIT_EVENT, is_about_sending
 from fhirmedia.r4.codec import dump
 from fhirmedia.r4.json_types import JsonArray
 from fhirmedia.r4.query import All, Match, OfType, Query, ReferenceTest, SortKey
@@ -35,14 +35,11 @@ async def access_log(archive: Archive, asker: Asker, key: Key, parameters: Param
     async with archive.custodian.session(asker.caller, OPERATION, note=asker.note) as session:
         found = await session.access_log(key, query, walk=Walk(count, _NEWEST, after))
     spoken = language if language in LANGUAGES else LANGUAGES[0]
+    events = [json.loads(record.body or b"{}") for record in found.records]
     entries: JsonArray = [
-        entry_of(
-            json.loads(record.body or b"{}"),
-            patient=str(key),
-            staff=archive.settings.access_log_staff,
-            language=spoken,
-        )
-        for record in found.records
+        entry_of(event, patient=str(key), staff=archive.settings.access_log_staff, language=spoken)
+        for event in events
+        if not is_about_sending(event)
     ]
     if found.after is not None:
         entries.append({"name": "next", "valueUri": _next(archive, asker, key, asked=dates, count=count, found=found)})

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from fhirmedia.core.audit_chain import SALT_BYTES
 from fhirmedia.core.clock import instant
 from fhirmedia.core.disclosure import Disclosure, Touch
 from fhirmedia.core.ids import FHIR_ID
-from fhirmedia.r4.audit_kinds import Code, Kind, kind_of, subtype_of
+from fhirmedia.r4.audit_kinds import SENT, Code, Kind, kind_of, subtype_of
 from fhirmedia.r4.audit_shares import PATIENT, EventId, Share, shares
 from fhirmedia.r4.elements import element_table, resource_types, table
 from fhirmedia.r4.json_types import Json, JsonArray, JsonObject
@@ -55,6 +55,11 @@ def user_of(disclosure: Disclosure) -> tuple[str | None, str | None, str] | None
     kind, _, identity = (disclosure.user or "").partition("/")
     refers = kind in _user_types() and FHIR_ID.match(identity) is not None
     return f"{kind}/{identity}" if refers else None, _system(issuer), inert(subject)
+
+
+def is_about_sending(event: JsonObject) -> bool:
+    """Whether an AuditEvent of ours tells how much was sent, of something whose opening has an event of its own."""
+    return event["subtype"] == [_coding(subtype_of(SENT))]
 
 
 def audit_events(
@@ -160,7 +165,7 @@ class Projection:
         else:
             if touched:
                 main = touched.pop(-1 if self.kind.writes else 0)
-                yield _touched(main, _coding(_OBJECT))
+                yield _touched(main, _coding(_OBJECT), more=self._sent())
             if disclosure.query_sha256 is not None:
                 yield self._query(_OTHER)
         for touch in touched:
@@ -169,6 +174,11 @@ class Projection:
             yield {"what": {"identifier": {"value": inert(disclosure.request_id)}}, "type": _coding(_REQUEST_ID)}
         if disclosure.issue is not None:
             yield {"what": {"reference": "#outcome"}, "type": _coding(_OTHER)}
+
+    def _sent(self) -> JsonArray:
+        sent, permitted_by = self.disclosure.sent, self.disclosure.permitted_by
+        told = {"bytes-sent": None if sent is None else str(sent), "permitted-by": permitted_by}
+        return [{"type": name, "valueString": inert(value)} for name, value in told.items() if value is not None]
 
     def _query(self, code: Code) -> JsonObject:
         entity: JsonObject = {"type": _coding(code), "role": _coding(_AS_QUERY)}
@@ -206,9 +216,9 @@ def _within(system: str | None) -> JsonObject:
     return {} if system is None else {"system": system}
 
 
-def _touched(touch: Touch, type: Json) -> JsonObject:
+def _touched(touch: Touch, type: Json, *, more: Sequence[Json] = ()) -> JsonObject:
     what = _reference(touch.key.type, touch.key.id, touch.version)
-    detail: JsonArray = [{"type": "depth", "valueString": touch.depth}]
+    detail: JsonArray = [{"type": "depth", "valueString": touch.depth}, *more]
     return {"what": what, "type": type, "role": _coding(_AS_RESOURCE), "detail": detail}
 
 

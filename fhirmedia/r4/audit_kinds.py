@@ -7,6 +7,8 @@ Code = tuple[str, str, str]
 
 INTERACTIONS = "http://hl7.org/fhir/restful-interaction"
 OPERATIONS = "https://fhirmedia.org/CodeSystem/operation"
+SENT = "content-sent"
+"""How much of some content left, told when that is over; not a look of its own."""
 
 _DCM = "http://dicom.nema.org/resources/ontology/DCM"
 _SOURCE: Code = (_DCM, "110153", "Source Role ID")
@@ -38,6 +40,7 @@ _KINDS = {
     "read": _read("read"),
     "vread": _read("vread"),
     "content": _read("read"),
+    SENT: Kind(None, "R", (SENT,), client=_DESTINATION, server=_SOURCE),
     "rendition": _read("read"),
     "history-instance": _read("read", "history-instance"),
     "history-type": _read("read", "history-type"),
@@ -55,7 +58,7 @@ _KINDS = {
 
 
 _RESTFUL = frozenset({
-    *_KINDS.keys() - {"content", "rendition", "meta", "meta-add", "meta-delete"},
+    *_KINDS.keys() - {"content", SENT, "rendition", "meta", "meta-add", "meta-delete"},
     "history", "search", "capabilities", "transaction", "batch", "operation",
 })  # fmt: skip
 """R4's codes for interactions."""

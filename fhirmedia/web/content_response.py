@@ -49,7 +49,7 @@ async def raw_response(request: Request, ticket: ContentTicket) -> Response:
         return Response(status_code=status, headers=headers)
     if stop - start <= WHOLE_BYTES:
         return Response(b"".join([chunk async for chunk in ticket.stream(start, stop)]), status, headers)
-    return StreamingResponse(await _begun(ticket.stream(start, stop)), status, headers)
+    return StreamingResponse(ticket.delivery(await _begun(ticket.stream(start, stop))), status, headers)
 
 
 async def resource_response(request: Request, ticket: ContentTicket, *, form: Format) -> Response:
@@ -78,7 +78,7 @@ async def resource_response(request: Request, ticket: ContentTicket, *, form: Fo
             yield chunk
         yield closing
 
-    return StreamingResponse(parts(), 200, headers)
+    return StreamingResponse(ticket.delivery(parts()), 200, headers)
 
 
 def _headers(ticket: ContentTicket) -> dict[str, str]:
@@ -139,7 +139,7 @@ async def _multipart(
         yield tail
 
     headers |= {"Content-Type": f"multipart/byteranges; boundary={boundary}", "Content-Length": str(length)}
-    return StreamingResponse(parts(), 206, headers)
+    return StreamingResponse(ticket.delivery(parts()), 206, headers)
 
 
 async def _begun(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
