@@ -60,6 +60,7 @@ def words_in(query: Text) -> int:
     return sum(len(words_of(term)) for term in terms)
 
 
+@lru_cache(maxsize=65_536)
 def spelled_word(word: str) -> Spellings:
     """The forms of one word."""
     return frozenset(form[:WORD_LENGTH] for form in forms(word))

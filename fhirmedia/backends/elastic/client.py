@@ -6,7 +6,7 @@ answers mean, is said here once.
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -168,7 +168,7 @@ def failure_of(error: ApiError | TransportError) -> Failure:
     if isinstance(error, TransportError):
         return unavailable("The search engine cannot be reached.")
     status, kind = error.meta.status, reason_of(error.body)
-    if kind in _COSTLY or (isinstance(error.body, dict) and _COSTLY & _causes(error.body)):
+    if not _COSTLY.isdisjoint(_kinds(error.body)):
         return Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.")
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return unavailable("The search engine refuses us; its key or its rights have changed.")
@@ -188,12 +188,17 @@ def reason_of(body: Any) -> str:
     return str(error.get("type", "unknown")) if isinstance(error, dict) else "unknown"
 
 
-def _causes(body: Json) -> set[str]:
-    error = body.get("error")
-    causes = error.get("root_cause", ()) if isinstance(error, dict) else ()
-    named = {str(each.get("type")) for each in causes if isinstance(each, dict)}
-    failed = error.get("failed_shards", ()) if isinstance(error, dict) else ()
-    return named | {str(each.get("reason", {}).get("type")) for each in failed if isinstance(each, dict)}
+def _kinds(node: Any) -> Iterator[str]:
+    """The names of an error and of all that caused it."""
+    if isinstance(node, dict):
+        for name, each in node.items():
+            if name == "type" and isinstance(each, str):
+                yield each
+            else:
+                yield from _kinds(each)
+    elif isinstance(node, list):
+        for each in node:
+            yield from _kinds(each)
 
 
 def _cannot(text: str) -> Failure:
