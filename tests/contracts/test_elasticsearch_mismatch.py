@@ -1,0 +1,164 @@
+"""What is not the Elasticsearch we know is told before anything is sent to it, in a sentence that says how to mend it.
+
+The servers here are stand-ins on loopback that answer the few bytes by which products differ.
+"""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fhirmedia.backends.elastic import open_engine
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.index_address import IndexAddress
+from fhirmedia.r4.registry import load_registry
+from tests.services import asked
+
+ELASTIC = {"X-Elastic-Product": "Elasticsearch"}
+REGISTRY = load_registry()
+
+
+def standing_in(status: int, body: Any, headers: dict[str, str]) -> Iterator[str]:
+    """A server that answers everything so."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            said = json.dumps(body).encode()
+            self.send_response(status)
+            for name, value in {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(said)),
+                **headers,
+            }.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *_: Any) -> None:
+            return None
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
+    yield from standing_in(*request.param)
+
+
+def ping(address: str, **more: Any) -> Failure:
+    async def run() -> None:
+        where = IndexAddress((address,), **more)
+        engine = open_engine(where, registry=REGISTRY, zone=ZoneInfo("Europe/Stockholm"), budget_s=1)
+        try:
+            await engine.ping()
+        finally:
+            await engine.close()
+
+    with pytest.raises(Failure) as caught:
+        asyncio.run(run())
+    return caught.value
+
+
+def nodes(version: str) -> dict[str, Any]:
+    return {"nodes": {"n": {"version": version}}}
+
+
+FOREIGN = {
+    "OpenSearch": (200, nodes("2.19.0"), {}),
+    "OpenSearch that refuses the media type": (406, {"error": "Content-Type header is not supported"}, {}),
+    "a web server": (404, {"detail": "Not Found"}, {}),
+    "something that says it is": (200, {"hello": "world"}, ELASTIC),
+    "something that is not JSON inside": (200, ["x"], ELASTIC),
+}
+
+
+@pytest.mark.parametrize("server", FOREIGN.values(), ids=list(FOREIGN), indirect=True)
+def test_another_product_is_named(server: str) -> None:
+    failure = ping(server)
+    assert failure.category is Category.INVALID
+    assert "is not Elasticsearch" in failure.issues[0].text and "take out FHIRMEDIA_INDEX" in failure.issues[0].text
+
+
+@pytest.mark.parametrize(
+    "server", [(200, nodes(version), ELASTIC) for version in ("7.17.28", "8.18.9", "9.0.0")], indirect=True
+)
+def test_another_version_is_named(server: str) -> None:
+    failure = ping(server)
+    assert failure.category is Category.INVALID
+    assert "install 8.19 or a later 8" in failure.issues[0].text
+
+
+@pytest.mark.parametrize("server", [(401, {"error": {"type": "security_exception"}}, ELASTIC)], indirect=True)
+def test_a_wrong_key_is_said(server: str, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("d3Jvbmc6d3Jvbmc=\n")
+    failure = ping(server, api_key_file=tmp_path / "key")
+    assert failure.category is Category.INVALID
+    assert "refuses our key" in failure.issues[0].text and "d3Jvbmc" not in str(failure)
+
+
+@pytest.mark.parametrize("server", [(403, {"error": {"type": "security_exception"}}, ELASTIC)], indirect=True)
+def test_a_key_with_too_few_rights_is_said(server: str) -> None:
+    assert "privilege monitor" in ping(server).issues[0].text
+
+
+@pytest.mark.parametrize("server", [(503, {"error": {"type": "x"}}, ELASTIC)], indirect=True)
+def test_a_server_that_is_not_ready_may_become_so(server: str) -> None:
+    assert ping(server).category is Category.UNAVAILABLE
+
+
+def test_a_server_that_stands_still_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        assert ping(f"http://127.0.0.1:{silent.getsockname()[1]}").category is Category.UNAVAILABLE
+        assert time.monotonic() - started < 10
+
+
+def test_a_key_file_or_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    missing: dict[str, Callable[[Path], IndexAddress]] = {
+        "api_key_file": lambda path: IndexAddress(("http://127.0.0.1:9",), api_key_file=path),
+        "ca_file": lambda path: IndexAddress(("https://127.0.0.1:9",), ca_file=path),
+    }
+    (tmp_path / "text").write_text("no certificate")
+    for name, address in missing.items():
+        for path in (tmp_path / "none", tmp_path / "text"):
+            if name == "api_key_file" and path.exists():
+                continue
+            with pytest.raises(Failure, match=name) as caught:
+                open_engine(address(path), registry=REGISTRY, zone=ZoneInfo("Europe/Stockholm"), budget_s=1)
+            assert caught.value.category is Category.INVALID
+
+
+def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        assert ping("http://127.0.0.1:9").category is Category.UNAVAILABLE
+        proxy.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            proxy.accept()
+
+
+@pytest.mark.services
+def test_the_real_one_is_known(elasticsearch_address: str) -> None:
+    async def run() -> None:
+        where = IndexAddress((elasticsearch_address.replace("elasticsearch:", "http:"),))
+        engine = open_engine(where, registry=REGISTRY, zone=ZoneInfo("Europe/Stockholm"), budget_s=1)
+        await engine.ping()
+        await engine.close()
+
+    asyncio.run(run())
+    assert asked(elasticsearch_address, "GET", "/_cluster/health")
