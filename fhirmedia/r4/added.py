@@ -25,6 +25,7 @@ from fhirmedia.r4.registry import Registry, SearchParameter, ServedType, compile
 from fhirmedia.r4.switchboard import Switchboard, own_definitions, read_switchboard, refused
 from fhirmedia.r4.texts import OF_CODED
 from fhirmedia.r4.tokens import OF_TYPE
+from fhirmedia.r4.ucum import CANONICAL
 from fhirmedia.r4.values import IndexEntries
 
 _TYPE = "SearchParameter"  # type-name: what is added is a resource of this type
@@ -150,7 +151,7 @@ class Latecomers:
         if self._extractor is None or entries.key.type not in self._codes or body is None:
             return entries
         found = self._extractor.entries(parse_json(body), key=entries.key, last_updated_ms=0)
-        fields = {name for code in self._codes[entries.key.type] for name in (code, code + OF_TYPE, code + OF_CODED)}
+        fields = {code + kind for code in self._codes[entries.key.type] for kind in ("", OF_TYPE, OF_CODED, CANONICAL)}
         return replace(
             entries,
             values=_instead(entries.values, found.values, fields),

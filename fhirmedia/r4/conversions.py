@@ -19,6 +19,7 @@ from fhirmedia.r4.expressions import Branch, Run
 from fhirmedia.r4.fold import bounded, indexed_exact, plain, string_value
 from fhirmedia.r4.references import parse_reference
 from fhirmedia.r4.tokens import normal_uid, token_value
+from fhirmedia.r4.ucum import UCUM, canonical_unit, in_canonical
 from fhirmedia.r4.values import (
     DateValue,
     NumberValue,
@@ -74,6 +75,15 @@ class Conversions:
         if converter is None:
             raise Failure(Category.INVALID, f"A {kind} parameter cannot be made of values of type {branch.type}.")
         return _append(converter)
+
+    def run_canonical(self, branch: Branch) -> Run:
+        """The same for a quantity parameter, in canonical units; nothing for what has none."""
+        converter = self._table["quantity"].get(branch.type, _nothing)
+
+        def converted(node: Any) -> Iterator[SearchValue]:
+            return filter(None, map(_canonical, converter(node)))
+
+        return _append(converted)
 
     def _date(self, node: Any) -> Iterator[SearchValue]:
         stretch = self._date_range(node)
@@ -251,6 +261,15 @@ def _quantity_range(node: Any) -> Iterator[SearchValue]:
     if limits is not None:
         unit = node.get("low") or node.get("high")
         yield QuantityValue(*limits, unit.get("system"), unit.get("code"), unit.get("unit"))
+
+
+def _canonical(value: SearchValue) -> QuantityValue | None:
+    if not isinstance(value, QuantityValue) or value.system != UCUM or value.code is None:
+        return None
+    unit = canonical_unit(value.code)
+    if unit is None:
+        return None
+    return QuantityValue(in_canonical(value.lo, unit), in_canonical(value.hi, unit), UCUM, unit.code)
 
 
 def _limits(node: Any) -> tuple[float, float] | None:

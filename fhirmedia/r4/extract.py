@@ -13,6 +13,7 @@ from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.registry import Registry, SearchParameter, ServedType
 from fhirmedia.r4.texts import CONTENT, NARRATIVE, OF_CODED, content_text, narrative_text, printed, worded
 from fhirmedia.r4.tokens import OF_TYPE
+from fhirmedia.r4.ucum import CANONICAL
 from fhirmedia.r4.values import DateValue, IndexEntries, ReferenceValue, SearchValue, TokenValue
 from fhirmedia.r4.word_tests import BREAK
 
@@ -99,11 +100,13 @@ def _plan(served: ServedType, conversions: Conversions) -> _Plan:
                         step = (parameter.code + OF_TYPE, branch.bind(typed_identifiers))
                         by_root.setdefault(branch.root, []).append(step)
             for branch in parameter.branches:
-                step = (parameter.code, branch.bind(conversions.run(parameter.kind, branch)))
+                steps = [(parameter.code, branch.bind(conversions.run(parameter.kind, branch)))]
+                if parameter.kind == "quantity":
+                    steps.append((parameter.code + CANONICAL, branch.bind(conversions.run_canonical(branch))))
                 if branch.root is None:
-                    whole.append(step)
+                    whole.extend(steps)
                 else:
-                    by_root.setdefault(branch.root, []).append(step)
+                    by_root.setdefault(branch.root, []).extend(steps)
     return _Plan(
         by_root={root: tuple(steps) for root, steps in by_root.items()},
         whole=tuple(whole),

@@ -1,13 +1,14 @@
 """One parameter of a search, with its modifier and its values, becomes a condition: the table of modifiers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.r4.elements import resource_types
-from fhirmedia.r4.query import Match, Missing, Not, Query
+from fhirmedia.r4.query import Any, Match, Missing, Not, QuantityTest, Query, Test
 from fhirmedia.r4.query_asked import Asked, Piece, SearchContext
+from fhirmedia.r4.query_numbers import in_canonical_unit
 from fhirmedia.r4.query_string import split_unescaped
 from fhirmedia.r4.query_terms import above_tests, below_tests, in_set_tests, of_type_tests
 from fhirmedia.r4.query_values import (
@@ -24,6 +25,7 @@ from fhirmedia.r4.query_words import word_query
 from fhirmedia.r4.registry import Kind
 from fhirmedia.r4.texts import CODED, OF_CODED
 from fhirmedia.r4.tokens import OF_TYPE
+from fhirmedia.r4.ucum import CANONICAL
 
 MAX_VALUES = 1000
 
@@ -64,9 +66,22 @@ def condition(asked: Asked, modifier: str | None, *, text: str, context: SearchC
         raise _unsupported(asked)
     read = _reader(asked, modifier)
     tests = [test for place, value in enumerate(values, 1) for test in read(Piece(asked, value, place), context)]
+    if asked.kind == "quantity":
+        return _quantities(asked.code, tests)
     field = asked.code + OF_TYPE if modifier == "of-type" else asked.code
     found = Match(field, tuple(dict.fromkeys(tests)))
     return Not(found) if modifier in _NEGATING else found
+
+
+def _quantities(code: str, tests: Sequence[Test]) -> Query:
+    """Those in units that can be told in others are asked of the values in canonical units."""
+    told = {test: in_canonical_unit(test) for test in tests if isinstance(test, QuantityTest)}
+    fields = {
+        code: tuple(test for test, canonical in told.items() if canonical is None),
+        code + CANONICAL: tuple(dict.fromkeys(each for each in told.values() if each is not None)),
+    }
+    asked = tuple(Match(field, several) for field, several in fields.items() if several)
+    return asked[0] if len(asked) == 1 else Any(asked)
 
 
 def _missing(asked: Asked, text: str) -> Query:

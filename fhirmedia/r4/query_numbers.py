@@ -7,6 +7,7 @@ from fhirmedia.r4.dates import split_prefix
 from fhirmedia.r4.query import NumberTest, QuantityTest, Test
 from fhirmedia.r4.query_asked import Piece, SearchContext
 from fhirmedia.r4.query_string import split_unescaped, unescape
+from fhirmedia.r4.ucum import UCUM, canonical_unit, in_canonical
 
 _FORM = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 
@@ -48,6 +49,16 @@ def quantity_tests(piece: Piece, _context: SearchContext) -> tuple[Test, ...]:
             return (QuantityTest(_number(piece, number), system=system, code=code),)
         case _:
             raise piece.refuse("after the number stand a system and a code, or nothing and a unit, or nothing at all")
+
+
+def in_canonical_unit(test: QuantityTest) -> QuantityTest | None:
+    """The same in the canonical unit of its kind; None where the unit is none of UCUM's that is known here."""
+    unit = canonical_unit(test.code) if test.system == UCUM and test.code is not None else None
+    if unit is None:
+        return None
+    number = test.number
+    told = NumberTest(number.prefix, in_canonical(number.lo, unit), in_canonical(number.hi, unit))
+    return QuantityTest(told, UCUM, unit.code)
 
 
 def _number(piece: Piece, text: str) -> NumberTest:

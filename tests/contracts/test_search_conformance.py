@@ -67,8 +67,9 @@ class Row:
 
 
 def rows() -> Iterator[Row]:
-    for each in json.loads((HERE / "table" / "values.json").read_text("utf-8")):
-        yield Row("values", each["query"], frozenset(each["ids"]))
+    for name in ("values", "units"):
+        for each in json.loads((HERE / "table" / f"{name}.json").read_text("utf-8")):
+            yield Row(name, each["query"], frozenset(each["ids"]))
     for kind, queries in TIMELINE_ROWS.items():
         for query, ids in queries.items():
             if "department" not in query:  # tags the server adds at a write

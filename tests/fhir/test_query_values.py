@@ -143,7 +143,15 @@ def test_quantity_forms() -> None:
     ucum = "http://unitsofmeasure.org"
     exact = NumberTest("gt", 5.4, 5.4)
     assert only(search(MADE_UP, "length=gt5.4")) == Match("length", (QuantityTest(exact),))
-    assert only(search(MADE_UP, f"length=gt5.4|{ucum}|mL")) == Match("length", (QuantityTest(exact, ucum, "mL"),))
+    assert only(search(MADE_UP, f"length=gt5.4|{ucum}|mile")) == Match("length", (QuantityTest(exact, ucum, "mile"),))
+    assert only(search(MADE_UP, "length=gt5.4|http://other|mL")) == Match(
+        "length", (QuantityTest(exact, "http://other", "mL"),)
+    )
+    litres = QuantityTest(NumberTest("eq", 0.0005, 0.0015), ucum, "m3")
+    assert only(search(MADE_UP, f"length=1|{ucum}|L,1|{ucum}|l")) == Match("length:canonical", (litres,))
+    assert only(search(MADE_UP, f"length=gt5.4,1|{ucum}|L")) == Any((
+        Match("length", (QuantityTest(exact),)), Match("length:canonical", (litres,)),
+    ))  # fmt: skip
     assert only(search(MADE_UP, "length=gt5.4||mL")) == Match("length", (QuantityTest(exact, unit="mL"),))
     for text in ("x", "5|mL", "5||", f"5|{ucum}|", "5|a|b|c", "|a|b", "5|a\\b|c"):
         assert refused(MADE_UP, f"length={text}").category is Category.INVALID

@@ -73,7 +73,7 @@ def _parameters(query: Query) -> Iterator[str]:
         case Not(part):
             yield from _parameters(part)
         case Match(parameter, _) | Missing(parameter):
-            yield parameter
+            yield parameter.partition(":")[0]
         case Text(field, _, _):
             yield field.partition(":")[0]
         case _:
