@@ -6,6 +6,9 @@ when the first bound is reached is kept; who goes on past the second is ended by
 """
 
 import codecs
+import contextlib
+import encodings
+import pkgutil
 import signal
 from collections.abc import Iterator, Sequence
 from types import FrameType
@@ -18,7 +21,7 @@ from fhirmedia.media.markup_text import html_text, xml_pieces
 from fhirmedia.media.office_text import docx_pieces, odt_pieces
 from fhirmedia.media.pdf_text import pdf_pieces, prepare
 from fhirmedia.media.plain_text import plain_pieces, rtf_text
-from fhirmedia.media.text_formats import ENCODINGS, UNDECLARED, text_format
+from fhirmedia.media.text_formats import UNDECLARED, text_format
 from fhirmedia.media.text_kept import KeptWords, flowing
 from fhirmedia.media.text_unread import Unread
 
@@ -109,8 +112,9 @@ def _time_is_up(number: int, frame: FrameType | None) -> None:
 
 def load() -> None:
     """Load everything a text may need, so that afterwards no file has to be opened."""
-    for name in ENCODINGS:
-        "a".encode(codecs.lookup(name).name)
+    for module in pkgutil.iter_modules(encodings.__path__):
+        with contextlib.suppress(LookupError, ImportError):  # those of other systems
+            codecs.lookup(module.name)
     prepare()
     for format in ("plain/" + UNDECLARED, "html/" + UNDECLARED, "xml/" + UNDECLARED, "rtf", "docx", "odt", "dicom"):
         read(b"", format=format, is_cut=False)

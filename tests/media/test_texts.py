@@ -1,6 +1,7 @@
 """Texts are read of every format that has one, in a process that bombs, broken files and many pages do not break."""
 
 import asyncio
+import io
 import os
 import signal
 import time
@@ -9,6 +10,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
 
 from fhirmedia.backends import text_process
 from fhirmedia.backends.text_sandbox import TextSandbox
@@ -100,6 +104,17 @@ async def test_the_text_is_read_and_nothing_else(sandbox: TextSandbox, name: str
     assert outcome[0] == "extracted"
     assert outcome[1] == said if name not in ("latin", "utf-16") else said in outcome[1]
     assert "gizmo" not in outcome[1].lower()
+
+
+async def test_a_font_of_its_own_is_no_hindrance(sandbox: TextSandbox) -> None:
+    """What maps its codes to letters makes the library use encodings that nothing else has loaded."""
+    pdfmetrics.registerFont(TTFont("Vera", "Vera.ttf"))
+    held = io.BytesIO()
+    page = Canvas(held)
+    page.setFont("Vera", 12)
+    page.drawString(72, 700, "Hillevi Yılmaz, överläkare – åtgärd")
+    page.save()
+    assert await read(sandbox, held.getvalue(), "pdf") == ("extracted", "Hillevi Yılmaz överläkare åtgärd")
 
 
 BROKEN = {
