@@ -31,12 +31,19 @@ from fhirmedia.r4.query import (
     Query,
     Text,
 )
+from fhirmedia.r4.texts import CONTENT, NARRATIVE
 
 Action = Literal["create", "read", "update", "delete", "search"]
 
 ACTIONS: tuple[Action, ...] = ("create", "read", "update", "delete", "search")
 
 _SEAL = object()
+
+
+_LISTING: tuple[Action, ...] = ("read", "search")
+_SEARCHING: tuple[Action, ...] = ("search",)
+_SAID = frozenset({CONTENT, NARRATIVE})
+"""Fields of words that tell what documents say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +114,12 @@ class Grant:
     def narrow(self, query: Query, *, types: Collection[str], listing: bool = True) -> NarrowedQuery:
         """The query cut to records of these types that the Caller may both read and search; or, not `listing`, search.
 
-        Every query inside it (Chain, Has) is cut to the records the Caller may search of the types it names. Raises
-        Failure FORBIDDEN if one of the types may not be listed, or an inner query names a type that may not be
-        searched; INTERNAL for an inner query that names no type.
+        Every query inside it (Chain, Has) is cut to the records the Caller may search of the types it names. Who asks
+        for words of documents has to be allowed to read, too: word by word, they could be guessed. Raises Failure
+        FORBIDDEN if one of the types may not be listed, or an inner query names a type that may not be searched;
+        INTERNAL for an inner query that names no type.
         """
-        actions: tuple[Action, ...] = ("read", "search") if listing else ("search",)
+        actions = _LISTING if listing or _asks_words(query) else _SEARCHING
         for each in sorted(types):
             for action in reversed(actions):
                 self.require(action, each)
@@ -150,9 +158,24 @@ class Grant:
         types = types_named(query)
         if types is None:
             raise Failure(Category.INTERNAL, "An inner query names no type.")
+        actions = _LISTING if _asks_words(query) else _SEARCHING
         for each in sorted(types):
-            self.require("search", each)
-        return _all((self._reach(types, ("search",)), self._inside(query)))
+            for action in reversed(actions):
+                self.require(action, each)
+        return _all((self._reach(types, actions), self._inside(query)))
+
+
+def _asks_words(query: Query) -> bool:
+    """Whether a query asks what records and their attachments say; the queries inside it are asked by themselves."""
+    match query:
+        case All(parts) | Any(parts):
+            return any(map(_asks_words, parts))
+        case Not(part):
+            return _asks_words(part)
+        case Text(field):
+            return field in _SAID
+        case _:
+            return False
 
 
 def types_named(query: Query) -> frozenset[str] | None:

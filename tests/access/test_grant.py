@@ -235,6 +235,34 @@ def test_inner_queries_are_narrowed_for_their_own_types(form: Anything, wrap: An
     assert narrowed == All((MEDIA_TYPE, UNIT_A, *outer))
 
 
+SAYS = Text("_content", (("zebra",),))
+
+
+@pytest.mark.parametrize("field", ["_content", "_text"])
+@pytest.mark.parametrize(
+    "wrap", [lambda node: node, Not, lambda node: All((WORDS, node)), lambda node: Any((WORDS, Not(node)))]
+)
+def test_who_may_not_read_asks_nothing_of_what_documents_say(field: str, wrap: Anything) -> None:
+    asked = wrap(Text(field, (("zebra",),)))
+    counting = Grant((rule("s", "Media", PHOTOS),))
+    assert refused(lambda: counting.narrow(asked, types=("Media",), listing=False)) is Category.FORBIDDEN
+    assert counting.narrow(Text("code:text", (("zebra",),)), types=("Media",), listing=False)
+    both = Grant((rule("s", "Media", PHOTOS), rule("r", "Media", UNIT_A)))
+    narrowed = both.narrow(asked, types=("Media",), listing=False).query
+    parts = asked.parts if isinstance(asked, All) else (asked,)
+    assert narrowed == All((MEDIA_TYPE, UNIT_A, PHOTOS, *parts))
+
+
+@pytest.mark.parametrize("form", [Chain, Has])
+def test_words_of_documents_inside_take_the_right_to_read_there(form: Anything) -> None:
+    asked = form("subject", All((PATIENT_TYPE, SAYS)))
+    searching = Grant((rule("rs", "Media"), rule("s", "Patient", UNIT_B)))
+    assert refused(lambda: searching.narrow(asked, types=("Media",))) is Category.FORBIDDEN
+    reading = Grant((rule("s", "Media"), rule("s", "Patient", UNIT_B), rule("r", "Patient", UNIT_A)))
+    narrowed = reading.narrow(asked, types=("Media",), listing=False).query
+    assert narrowed == All((MEDIA_TYPE, form("subject", All((PATIENT_TYPE, UNIT_A, UNIT_B, SAYS)))))
+
+
 @pytest.mark.parametrize("form", [Chain, Has])
 def test_inner_queries_of_inner_queries_are_narrowed(form: Anything) -> None:
     grant = Grant((rule("rs", "Media"), rule("s", "Patient", UNIT_A), rule("s", "Encounter", UNIT_B)))
