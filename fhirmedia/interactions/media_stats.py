@@ -1,6 +1,7 @@
 """$media-stats: how many resources a search finds, and how they divide (our own operation)."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.custody.statistics import Division, Statistics
@@ -85,7 +86,7 @@ def _selects_by(part: Query, parameter: str) -> bool:
 def _answer(found: Statistics) -> JsonObject:
     parts: JsonArray = [{"name": "total", **_number(found.total)}]
     parts.extend(_facet(division) for division in found.divisions)
-    parts.append({"name": "lag", "valueDecimal": found.lag_ms / 1000})
+    parts.append({"name": "lag", "valueDecimal": Decimal(found.lag_ms) / 1000})
     return {"resourceType": "Parameters", "parameter": parts}
 
 

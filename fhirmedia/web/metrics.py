@@ -54,12 +54,6 @@ class Metrics:
             ["format", "outcome"],
             registry=self._registry,
         )
-        self._texts_waiting = Gauge(
-            "fhirmedia_texts_waiting",
-            "Contents whose words are not in the index yet.",
-            registry=self._registry,
-            multiprocess_mode="mostrecent",
-        )
         self._audit_head, self._audit_attested = (
             Gauge(f"fhirmedia_audit_{name}", meaning, ["log"], registry=self._registry, multiprocess_mode="max")
             for name, meaning in (
@@ -67,6 +61,15 @@ class Metrics:
                 ("attested", "Those of them that a signed checkpoint vouches for."),
             )
         )
+
+        self._index = [
+            Gauge(f"fhirmedia_{name}", meaning, registry=self._registry, multiprocess_mode="mostrecent")
+            for name, meaning in (
+                ("index_lag_seconds", "Age of the oldest change the search index has not taken in."),
+                ("outbox_depth", "Changes the search index has not taken in."),
+                ("index_dead_letters", "Resources the search index refused until they were given up."),
+            )
+        ]
 
     def answered(self, route: str, method: str, *, status: int, seconds: float) -> None:
         """Count one answer."""
@@ -91,23 +94,21 @@ class Metrics:
 
     async def watch_texts(self, waiting: Callable[[], Awaitable[int]]) -> None:
         """Show how many contents wait for their text until cancelled."""
+        gauge = Gauge(
+            "fhirmedia_texts_waiting",
+            "Contents whose words are not in the index yet.",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
         while True:
-            self._texts_waiting.set(await waiting())
+            gauge.set(await waiting())
             await asyncio.sleep(WATCH_S)
 
     async def watch_index(self, figures: Callable[[], tuple[float, int, int]]) -> None:
         """Show how far the index beside the database is behind (seconds, changes, dead letters) until cancelled."""
-        gauges = [
-            Gauge(f"fhirmedia_{name}", meaning, registry=self._registry, multiprocess_mode="mostrecent")
-            for name, meaning in (
-                ("index_lag_seconds", "Age of the oldest change the search index has not taken in."),
-                ("outbox_depth", "Changes the search index has not taken in."),
-                ("index_dead_letters", "Resources the search index refused until they were given up."),
-            )
-        ]
         while True:
             try:
-                for gauge, figure in zip(gauges, figures(), strict=True):
+                for gauge, figure in zip(self._index, figures(), strict=True):
                     gauge.set(figure)
             except Failure:
                 log.warning("how far the search index is behind cannot be told at present")
