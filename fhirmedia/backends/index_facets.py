@@ -36,7 +36,7 @@ class SqlIndexCounts:
 
     def __init__(self, index: SqlSearchIndex, *, zone: ZoneInfo) -> None:
         self._index = index
-        self._zone = zone
+        self._calendars = {span: Calendar(form, zone) for span, form in SPANS.items()}
 
     async def chosen(self, query: NarrowedQuery) -> Chosen:
         """The records' own database."""
@@ -53,7 +53,7 @@ class SqlIndexCounts:
             _require_few(connection, planner, plan)
             ranks = None if with_patients else _whole_types(planner, plan, query.query)
             if by in SPANS:
-                calendar = Calendar(SPANS[by], self._zone)
+                calendar = self._calendars[by]
                 if ranks is not None:
                     return spans_of_types(connection, ranks, calendar=calendar)
                 return span_buckets(connection, plan, calendar=calendar, with_patients=with_patients)

@@ -48,7 +48,7 @@ def running(command: Sequence[str], *, port: int, path: str) -> Iterator[Running
     with LOG.open("wb") as log:
         process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=subprocess.STDOUT)
     try:
-        wait_for(port, path)
+        wait_for(port, path, process=process)
         yield Running(process, port)
     finally:
         process.terminate()
@@ -73,10 +73,15 @@ def yardstick(module: str, folder: Path, *words: str, path: str) -> Iterator[Run
         yield server
 
 
-def wait_for(port: int, path: str, *, seconds: float = 60) -> float:
-    """Seconds until the path answers with anything but a refusal to connect or 503."""
+def wait_for(port: int, path: str, *, seconds: float = 60, process: "subprocess.Popen[bytes] | None" = None) -> float:
+    """Seconds until the path answers with anything but a refusal to connect or 503.
+
+    Raises RuntimeError if nothing does in time, or the process that should has ended.
+    """
     started = time.monotonic()
     while time.monotonic() - started < seconds:
+        if process is not None and process.poll() is not None:
+            raise RuntimeError(f"the server ended at once; {LOG} says why")
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
             connection.request("GET", path)
