@@ -48,12 +48,11 @@ def listed(patient: str) -> Touch:
 async def told_of(stores: "Stores", grant: Grant, counted: Sequence[Query], *, types: Sequence[str]) -> list[Touch]:
     """Whom numbers are about: who was asked about by name, or else those of whom each query counts, where they are few.
 
-    Who may not list the records is told no number of few, and a projected type is about nobody's records. Raises
+    Who may not list the records is told no number of few, and of projected types there are none in the index. Raises
     Failure FORBIDDEN, TOO_COSTLY.
     """
     asked = asked_patients(counted[0])
-    may_list, stored = grant.listable(types) == frozenset(types), stores.views.keys().isdisjoint(types)
-    if asked or not may_list or not stored:
+    if asked or grant.listable(types) != frozenset(types):
         return [*map(listed, asked)]
     found: dict[str, None] = {}
     for query in dict.fromkeys(counted):

@@ -25,7 +25,7 @@ from fhirmedia.custody.inside import Inside
 from fhirmedia.custody.intake import Intake
 from fhirmedia.custody.paging import Found, Walk, bookmark
 from fhirmedia.custody.proposal import Proposal, Proposals
-from fhirmedia.custody.statistics import Counting, Statistics, Told, spend_count
+from fhirmedia.custody.statistics import Statistics, Told, counting_for
 from fhirmedia.custody.writing import Writing, Written
 from fhirmedia.ports.records import Content, RecordTransaction
 from fhirmedia.r4.audit_event import AUDIT_EVENT
@@ -158,7 +158,7 @@ class Session:
         return Found(found.records, total, found.after, included, found.freshness)
 
     async def _number(self, query: Query, types: Sequence[str], walk: Walk) -> Found:
-        """The total alone; who may not list the records is told it as `statistics` tells it."""
+        """The total alone; as `statistics` tells it, where that is made for who asks."""
         if self._grant.listable(types) != frozenset(types) and self._stores.views.keys().isdisjoint(types):
             return Found((), (await self.statistics(query, {}, types=types)).total, None)
         self._touched += await told_of(self._stores, self._grant, [query], types=types)
@@ -167,21 +167,18 @@ class Session:
     async def statistics(self, query: Query, divided: Mapping[str, Query], *, types: Sequence[str]) -> Statistics:
         """How many records a query selects, and how those of each named query divide by the facet of its name.
 
-        Who may not list them is told no number of few Patients, and not too often. Raises Failure FORBIDDEN,
-        TOO_COSTLY, THROTTLED.
+        Who may not list them: no number of few Patients, and so often. Raises FORBIDDEN, TOO_COSTLY, THROTTLED.
         """
         self._touched += await told_of(self._stores, self._grant, [query, *divided.values()], types=types)
-        spend = partial(spend_count, self._stores.quota, self._caller, self._clock)
-        counting = Counting(self._stores.index, self._stores.counts, self._grant, spend=spend)
-        return await counting.of(query, divided, types=types)
+        return await counting_for(self._stores, self._caller, self._grant, self._clock).of(query, divided, types=types)
 
     async def explain(self, query: Query, *, types: Sequence[str], sort: Sequence[SortKey], count: int) -> Told:
         """How a search would be answered; the plan of it for operators alone. Raises Failure FORBIDDEN, TOO_COSTLY."""
         self._touched += map(listed, asked_patients(query))
-        counting = Counting(self._stores.index, self._stores.counts, self._grant)
         if not self._stores.views.keys().isdisjoint(types):
             return Told(str(self._grant.narrow(query, types=types).query), "projection", None, None)
         is_operator = OPERATOR in self._caller.roles or self._caller.system_reason is not None
+        counting = counting_for(self._stores, self._caller, self._grant, self._clock)
         return await counting.explain(query, types=types, page=Walk(count, tuple(sort)).page(), is_operator=is_operator)
 
     async def access_log(self, patient: Key, query: Query, *, walk: Walk) -> Found:

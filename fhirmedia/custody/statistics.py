@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import Grant
@@ -10,6 +12,9 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.ports.index import Bucket, IndexCounts, Page, SearchIndex
 from fhirmedia.ports.quotas import Quota
 from fhirmedia.r4.query import Query
+
+if TYPE_CHECKING:
+    from fhirmedia.custody.custodian import Stores
 
 FLOOR = 5
 """Fewer Patients than this are not counted out loud to whoever may not list their records."""
@@ -95,6 +100,11 @@ class Counting:
         plan = await self._counts.explain(narrowed, page=page) if is_operator else None
         chosen = await self._counts.chosen(narrowed)
         return Told(str(narrowed.query), chosen.engine, chosen.why, plan)
+
+
+def counting_for(stores: "Stores", caller: Caller, grant: Grant, clock: Clock) -> Counting:
+    """Counting of what the stores hold, as often as the Caller may."""
+    return Counting(stores.index, stores.counts, grant, spend=partial(spend_count, stores.quota, caller, clock))
 
 
 def spend_count(quota: Quota, caller: Caller, clock: Clock) -> None:
