@@ -118,6 +118,19 @@ def in_the_form_of(version: int, folder: Folder) -> None:
     (folder.path / "VERSION").write_text(f"{version}\n")
 
 
+def test_contents_that_are_there_already_wait_for_their_texts(tmp_path: Path) -> None:
+    for name, number in (("empty", 0), ("full", 1)):
+        folder = make_folder(tmp_path / name, timezone=ZONE)
+        in_the_form_of(1, folder)
+        with closing(sqlite3.connect(folder.records, isolation_level=None)) as connection:
+            for _ in range(number):
+                connection.execute("INSERT INTO binary_content VALUES ('b', 1, 'text/plain', 'sha256:00')")
+        migrate_folder(folder)
+        with closing(sqlite3.connect(folder.records)) as connection:
+            state = connection.execute("SELECT value FROM idx_state WHERE name = 'texts'").fetchall()
+        assert state == [("1 ",)] * number
+
+
 def test_histories_reach_back_before_they_were_served(tmp_path: Path) -> None:
     """Version 1 had no histories of types, and did not tell an update that creates from a create."""
     folder = make_folder(tmp_path / "data", timezone=ZONE)

@@ -9,15 +9,19 @@ import pytest
 
 from fhirmedia.access.caller import Caller
 from fhirmedia.backends import reindexing, texts_sql
+from fhirmedia.backends.following.documents import DocumentMaker
+from fhirmedia.backends.following.outbox_rows import FOLLOWED
 from fhirmedia.backends.text_sandbox import TextSandbox
 from fhirmedia.cli.checking import repair_folder
 from fhirmedia.core.digests import digest_of
 from fhirmedia.core.errors import Failure
+from fhirmedia.core.records import Key
 from fhirmedia.custody import texts_job
 from fhirmedia.custody.paging import Walk
 from fhirmedia.custody.session import RequestNote
 from fhirmedia.custody.texts_job import RECORDS_AT_ONCE
 from fhirmedia.r4.query import Text
+from fhirmedia.r4.word_tests import BREAK
 from tests.custody.inhabited import BASE, Inhabited, inhabited
 
 SAID = b"Forsta ordet om lungan"
@@ -77,6 +81,26 @@ async def test_words_come_once_the_text_is_read(tmp_path: Path, reader: TextSand
         assert (await here.check()).findings == []
 
 
+async def test_an_index_beside_the_database_is_told_of_the_words(tmp_path: Path, reader: TextSandbox) -> None:
+    async with house(tmp_path / "data", reader) as here:
+        await here.upload(SAID, "a")
+        await here.media("m", binary="a", note=[{"text": "anteckning"}])
+        here.sql("INSERT INTO installation (name, value) VALUES (?, 'Media')", FOLLOWED)
+        extractor = here.house.texts_job._extractor
+        maker = DocumentMaker(here.folder.records, extractor, types=("Media",))
+
+        def said() -> str:
+            document = maker.of_keys((Key("Media", "m"),)).changes[Key("Media", "m")][1]
+            assert document.entries is not None
+            return document.entries.texts["_content"]
+
+        assert said().split(BREAK) == ["anteckning"]
+        assert here.sql("SELECT type, id FROM index_outbox") == []
+        await here.house.texts_job.work_off()
+        assert said().split(BREAK) == ["anteckning", SAID.decode()]
+        assert here.sql("SELECT type, id, moved FROM index_outbox") == [("Media", "m", 0)]
+
+
 async def test_what_was_there_before_the_claim_is_read_too(tmp_path: Path, reader: TextSandbox) -> None:
     async with house(tmp_path / "data", reader) as here:
         await here.upload(SAID, "a")
@@ -125,7 +149,7 @@ async def test_a_process_that_ends_in_between_leaves_the_rest_to_the_next(tmp_pa
         assert more
         assert len(await found(here, "lungan")) == RECORDS_AT_ONCE
         assert (await here.check()).findings == []
-        await here.media("m11", binary="a", note=[{"text": "meanwhile"}])
+        await here.media(f"m{number - 1:02}", binary="a", note=[{"text": "meanwhile"}])
         assert len(await found(here, "lungan")) == RECORDS_AT_ONCE + 1
     async with house(tmp_path / "data", reader) as here:
         assert waiting(here) == ["a"]

@@ -1,16 +1,19 @@
 """`_content` finds what attachments say: one fixture for each row of what is defined as their text, over HTTP."""
 
 import base64
+import os
+import signal
 import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.fhir.rest import created, matches
 from tests.media import documents as made
-from tests.servers import Served, serving
+from tests.servers import Served, served_process, serving
 
 Body = dict[str, object]
 
@@ -164,6 +167,18 @@ def test_a_text_is_found_with_the_rights_to_its_record_only(served: Served) -> N
         )
         == []
     )
+
+
+def test_a_server_that_is_killed_leaves_no_text_unread(tmp_path: Path) -> None:
+    with served_process(tmp_path / "data") as (first, pid):
+        about = patient(first)
+        ids = [
+            created(first, document(about, inline("application/pdf", made.pdf(f"efter {n}"))))["id"] for n in range(9)
+        ]
+        os.kill(pid, signal.SIGKILL)
+    with serving(tmp_path / "data") as second:
+        settled(second)
+        assert found(second, "DocumentReference", "efter") == sorted(ids)
 
 
 def test_what_cannot_be_read_is_found_by_everything_else_and_counted(
