@@ -104,6 +104,8 @@ class Following:
 
 def engine_at(address: IndexAddress, registry: Registry, *, zone: ZoneInfo) -> SearchEngine:
     """The engine; nothing is asked of it yet. Raises Failure INVALID if its library is not installed."""
+    # What its client says of nodes that do not answer, `Presence` says once.
+    logging.getLogger("elastic_transport").setLevel(logging.ERROR)
     from fhirmedia.backends.elastic import open_engine  # nobody pays for a library that is not used
 
     return open_engine(address, registry=registry, zone=zone, budget_s=BUDGET_S)
