@@ -256,24 +256,48 @@ async def test_contents_older_than_texts_are_read_by_and_by(
         assert not await here.house.texts_job._store.has_older_texts()
 
 
-async def test_a_text_that_interrupts_its_reader_is_given_up_after_three_times(
+async def test_a_text_that_interrupts_its_reader_is_given_up_in_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(texts_job, "ATTEMPTS", 2)
     slow = TextSandbox()
     async with house(tmp_path / "data", slow) as here:
         await here.upload(b"x" * 40, "a")
-        await here.media("m", binary="a")
         slow._wall_s = 0.0
-        told: list[str] = []
-        here.house.texts_job._told = lambda _format, outcome: told.append(outcome)
-        await here.house.texts_job.work_off()
+        job, told = here.house.texts_job, list[str]()
+        job._told = lambda _format, outcome: told.append(outcome)
+        one = await job._store.waiting_text()
+        assert one is not None
+        await job._read(one)
+        assert (told, here.sql("SELECT attempts, after FROM pending_text")) == ([], [(1, None)])
+        await job.work_off()
         assert (told, waiting(here), outcomes(here)[0][1]) == (["too-costly"], [], "too-costly")
-        slow._processes._command = ("/nonexistent",)
-        await here.upload(b"y" * 40, "b")
+    await slow.close()
+
+
+async def test_what_can_be_read_at_last_is_read(tmp_path: Path, reader: TextSandbox) -> None:
+    async with house(tmp_path / "data", reader) as here:
+        await here.upload(SAID, "a")
+        await here.media("m", binary="a")
+        here.sql("UPDATE pending_text SET attempts = 7")
+        job = here.house.texts_job
+        one = await job._store.waiting_text()
+        assert one is not None
+        text = await job._text(one, "plain/-")
+        assert text is not None
+        assert text.outcome == "extracted"
+        assert not await job._store.write(lambda transaction: job._keep(one, "plain/-", text, transaction))
+        assert (await found(here, "lungan"), waiting(here)) == (["m"], [])
+
+
+async def test_where_nothing_can_be_read_at_present_everything_waits(tmp_path: Path) -> None:
+    none = TextSandbox()
+    none._processes._command = ("/nonexistent",)
+    async with house(tmp_path / "data", none) as here:
+        await here.upload(SAID, "b")
         with pytest.raises(Failure):
             await here.house.texts_job.work_off()
         assert here.sql("SELECT binary_id, attempts FROM pending_text") == [("b", 0)]
-    await slow.close()
 
 
 async def test_large_contents_are_not_read_or_by_their_beginning(
