@@ -115,7 +115,8 @@ class House:
 
     def search(self, caller: Caller, type: str | None, query: str = "") -> Resource:
         asker, asked = self.asker(caller, query=query), decode_query(query.encode())
-        found: Resource = json.loads(self.run(search(self.archive, asker, Where(type), asked, lenient=False)))
+        answer = self.run(search(self.archive, asker, Where(type), asked, lenient=False))
+        found: Resource = json.loads(answer.bundle)
         return found
 
     def create(self, caller: Caller, resource: Resource) -> Resource:

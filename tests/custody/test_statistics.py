@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from fhirmedia.backends.index_memory import MemoryIndex
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key
 from fhirmedia.custody.statistics import FLOOR, Counting, ShownBucket, Statistics, floored, rounded, shown
-from fhirmedia.ports.index import Bucket, Chosen, Page
+from fhirmedia.ports.index import Bucket, Chosen, Freshness, Hits, Page
 from fhirmedia.r4.query import EVERYTHING, All, OfType
 from fhirmedia.r4.values import IndexEntries, TokenValue
 
@@ -122,6 +123,24 @@ def test_whoever_may_not_is_told_nothing_of_few() -> None:
         ShownBucket(None, "image", 10),
         ShownBucket(None, "video", 10),
     )
+
+
+class Late(Counts):
+    """It says that it is behind."""
+
+    async def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
+        return replace(await super().search(query, page=page), freshness=Freshness(1500))
+
+
+def test_what_is_counted_says_how_far_behind_it_may_be() -> None:
+    for patients in ("pqrst", "pq"):
+        late = Late()
+        for number, patient in enumerate(patients):
+            index_entries = IndexEntries(Key("Media", f"m{number}"), {}, (patient,))
+            late.put(index_entries, Facts(patients=(patient,)))
+        assert counted(late, "search").lag_ms == 1500
+        assert counted(late, "search", "read").lag_ms == 1500
+    assert counted(holding("p"), "search", "read").lag_ms == 0
 
 
 def test_without_the_right_to_search_there_is_nothing() -> None:
