@@ -219,13 +219,19 @@ class _Snapshot:
 
     def __init__(self, connection: sqlite3.Connection, terms: KnownTerms) -> None:
         self._connection = connection
+        self._unknown: set[str] = set()
         self.terms = terms
 
     def number(self, parameter: str, kind: str) -> int:
         return self.terms.number(self._connection, parameter, kind=kind)
 
     def system(self, text: str) -> int:
-        return self.terms.number(self._connection, text, kind=SYSTEM)
+        if text in self._unknown:
+            return UNKNOWN
+        number = self.terms.number(self._connection, text, kind=SYSTEM)
+        if number == UNKNOWN:
+            self._unknown.add(text)
+        return number
 
     def rank(self, text: str, kind: str) -> int:
         return self.terms.rank(self._connection, text, kind=kind)

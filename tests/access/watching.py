@@ -10,7 +10,7 @@ STEP = 100
 """Instructions of SQLite between two counts."""
 
 _SEARCHED = ("res_row", "idx_", "record_version")
-_BACKGROUND = ("wal_checkpoint", "PRAGMA", "INSERT", "UPDATE", "DELETE")
+_BACKGROUND = ("wal_checkpoint", "idx_state", "pending_text", "binary_content", "PRAGMA", "INSERT", "UPDATE", "DELETE")
 
 
 class Watch:
