@@ -24,8 +24,8 @@ from tests.laws.shapes import FixedShape
 pytestmark = pytest.mark.services
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
-ARCHIVES, CHANGES = 3, 35
-EXAMPLES = min(3 * settings.default.max_examples, 3_000)
+ARCHIVES, CHANGES = 2, 40
+EXAMPLES = min(settings.default.max_examples, 2_000)
 
 Stocked = list[tuple[Archive, Beside]]
 

@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from dataclasses import dataclass
 
 from fhirmedia.backends.elastic.client import ElasticClient
-from fhirmedia.backends.elastic.document import Documents, Json
+from fhirmedia.backends.elastic.document import Documents
 from fhirmedia.backends.elastic.names import Names
+from fhirmedia.backends.elastic.placing import Json
 from fhirmedia.backends.elastic.shape import Shape
 from fhirmedia.backends.elastic.writing import BulkWriter, Line
 from fhirmedia.core.errors import Category, Failure

@@ -6,10 +6,11 @@ from zoneinfo import ZoneInfo
 
 from fhirmedia.backends.elastic import mapping
 from fhirmedia.backends.elastic.client import ElasticClient, require_supported
-from fhirmedia.backends.elastic.document import Documents, Json
+from fhirmedia.backends.elastic.document import Documents
 from fhirmedia.backends.elastic.documents import ElasticDocuments, Making
 from fhirmedia.backends.elastic.index import ElasticIndex
 from fhirmedia.backends.elastic.names import Names
+from fhirmedia.backends.elastic.placing import Json
 from fhirmedia.backends.elastic.searching import Searching
 from fhirmedia.backends.elastic.shape import Family, Listing, Shape, fingerprint_of, listing, shape_of
 from fhirmedia.core.errors import Category, Failure

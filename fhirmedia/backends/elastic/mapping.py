@@ -94,8 +94,8 @@ def properties(family: Family, shape: Shape) -> Json:
 
 
 def is_sorted(code: str) -> bool:
-    """Whether it is a parameter by itself: parts of composites and identifiers by type are not sorted by."""
-    return "$" not in code and ":" not in code
+    """Whether it has a sort key: parts of composites and identifiers by type have none, and ids are sorted by Key."""
+    return "$" not in code and ":" not in code and code != "_id"
 
 
 def settings(*, shards: int) -> Json:

@@ -7,8 +7,8 @@ from fhirmedia.access.grant import NarrowedQuery, types_named
 from fhirmedia.backends.elastic.clauses import all_of, none_of, terms
 from fhirmedia.backends.elastic.client import ElasticClient
 from fhirmedia.backends.elastic.compile import clause_of
-from fhirmedia.backends.elastic.document import LARGEST
 from fhirmedia.backends.elastic.names import Names
+from fhirmedia.backends.elastic.placing import LARGEST
 from fhirmedia.backends.elastic.shape import Shape
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, parse_key

@@ -4,11 +4,12 @@ A token has a term for each way it may be asked for: `c:code`, `b:system|code`, 
 system), `s:system`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from functools import lru_cache
 
 from fhirmedia.core.records import Key
 from fhirmedia.r4.values import ReferenceValue, TokenValue
-from fhirmedia.r4.word_tests import BREAK, spelled
+from fhirmedia.r4.word_tests import BREAK, spelled_word, words_of
 
 MARK = "|"
 """Stands twice before the spellings of each word, and is in none of them. See `words`."""
@@ -39,14 +40,14 @@ def of_system(system: str) -> str:
     return f"s:{system}"
 
 
-def token_terms(value: TokenValue) -> Iterator[str]:
-    """All terms of a token."""
-    if value.system is not None:
-        yield of_system(value.system)
-    if value.code is None:
-        return
-    yield any_system(value.code)
-    yield without_system(value.code) if value.system is None else within(value.system, value.code)
+def token_terms(value: TokenValue) -> tuple[str, ...]:
+    """All terms of a token, as the functions above have them; written out, since documents have hundreds."""
+    system, code = value.system, value.code
+    if code is None:
+        return () if system is None else (f"s:{system}",)
+    if system is None:
+        return f"c:{code}", f"n:{code}"
+    return f"b:{system}|{code}", f"c:{code}", f"s:{system}"
 
 
 def reference_terms(value: ReferenceValue) -> Iterator[str]:
@@ -102,12 +103,15 @@ def words(text: str) -> str:
     return " ".join(_pieces(text))
 
 
-def _pieces(text: str) -> Iterable[str]:
+def _pieces(text: str) -> Iterator[str]:
     for value in text.split(BREAK):
-        for spellings in spelled(value):
-            yield _BEGIN
-            yield from sorted(map(one_token, spellings))
+        yield from map(_block, words_of(value))
         yield _BETWEEN
+
+
+@lru_cache(maxsize=65_536)
+def _block(word: str) -> str:
+    return " ".join((_BEGIN, *sorted(map(one_token, spelled_word(word)))))
 
 
 _BEGIN = f"{MARK} {MARK}"

@@ -1,0 +1,162 @@
+"""Where the values of one parameter stand in a document: by the kind of value, under the parameter's code.
+
+Each of the functions in `PLACED` takes a document, a code and the values of that code; values of other kinds are left
+to the others.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from fhirmedia.backends.elastic import terms
+from fhirmedia.r4.codec import dump
+from fhirmedia.r4.values import (
+    DateValue,
+    NumberValue,
+    QuantityValue,
+    ReferenceValue,
+    SearchValue,
+    StringValue,
+    TokenValue,
+    UriValue,
+)
+
+Json = dict[str, Any]
+Values = Sequence[SearchValue]
+
+LARGEST = 1.7976931348623157e308
+"""Stands for infinity where a sort key is kept: the engine uses infinity itself for what is missing."""
+
+
+def below(document: Json, name: str) -> Json:
+    """The object of that name, made if it is missing."""
+    found: Json | None = document.get(name)
+    if found is None:
+        found = document[name] = {}
+    return found
+
+
+def once(contents: list[Any]) -> list[Any]:
+    """In order, each once; terms, or objects."""
+    if len(contents) < 2:
+        return contents
+    if isinstance(contents[0], str):
+        return sorted(set(contents))
+    return [content for _, content in sorted({dump(content): content for content in contents}.items())]
+
+
+def _tokens(document: Json, code: str, values: Values) -> None:
+    found = [value for value in values if isinstance(value, TokenValue)]
+    if found:
+        named = chain.from_iterable(map(terms.token_terms, found))
+        below(document, "t")[code] = sorted(named if len(found) == 1 else set(named))
+        _sort(document, code, [value.code for value in found if value.code is not None])
+
+
+def _dates(document: Json, code: str, values: Values) -> None:
+    found = [value for value in values if isinstance(value, DateValue)]
+    if found:
+        below(document, "d")[code] = once([_stretch(value) for value in found])
+        _sort(document, code, [value.lo for value in found])
+
+
+def _numbers(document: Json, code: str, values: Values) -> None:
+    found = [value for value in values if isinstance(value, NumberValue)]
+    if found:
+        below(document, "n")[code] = once([_span(value.lo, value.hi) for value in found])
+        _sort(document, code, [_finite(value.lo) for value in found])
+
+
+def _references(document: Json, code: str, values: Values) -> None:
+    found = [value for value in values if isinstance(value, ReferenceValue)]
+    named = [term for value in found for term in terms.reference_terms(value)]
+    if named:
+        below(document, "r")[code] = once(named)
+    identified = [term for value in found if value.identifier for term in terms.token_terms(value.identifier)]
+    if identified:
+        below(document, "ri")[code] = once(identified)
+    targets = [value.url if value.key is None else str(value.key) for value in found]
+    _sort(document, code, [target for target in targets if target is not None])
+
+
+def _strings(document: Json, code: str, values: Values) -> None:
+    found = [value for value in values if isinstance(value, StringValue)]
+    if found:
+        plain = once([value.plain for value in found])
+        below(document, "s")[code] = {"plain": plain, "exact": once([value.exact for value in found])}
+        _sort(document, code, plain)
+
+
+def _uris(document: Json, code: str, values: Values) -> None:
+    found = once([value.value for value in values if isinstance(value, UriValue)])
+    if found:
+        below(document, "u")[code] = found
+        _sort(document, code, found)
+
+
+def _quantities(document: Json, code: str, values: Values) -> None:
+    found = [value for value in values if isinstance(value, QuantityValue)]
+    if found:
+        readings = once([_reading(value) for value in found])
+        document.setdefault("q", []).extend({"p": code, **reading} for reading in readings)
+        _sort(document, code, [_finite(value.lo) for value in found])
+
+
+PLACED: Mapping[str, Callable[[Json, str, Values], None]] = {
+    "token": _tokens,
+    "date": _dates,
+    "number": _numbers,
+    "reference": _references,
+    "string": _strings,
+    "uri": _uris,
+    "quantity": _quantities,
+}
+"""By the kind of search parameter."""
+
+
+def part(value: SearchValue) -> Json:
+    """One value of one part of a composite, with all its terms, whatever its kind."""
+    match value:
+        case TokenValue():
+            return {"t": list(terms.token_terms(value))}
+        case DateValue():
+            return {"d": _stretch(value)}
+        case NumberValue():
+            return {"n": _span(value.lo, value.hi)}
+        case ReferenceValue():
+            identified = {"ri": list(terms.token_terms(value.identifier))} if value.identifier else {}
+            return {"r": list(terms.reference_terms(value)), **identified}
+        case StringValue():
+            return {"plain": value.plain, "exact": value.exact}
+        case UriValue():
+            return {"u": value.value}
+        case QuantityValue():
+            return _reading(value)
+
+
+def _sort(document: Json, code: str, scalars: list[Any]) -> None:
+    """The smallest and the largest, for both directions; as `r4.evaluator.sort_tuple` has it."""
+    if scalars and "$" not in code and ":" not in code and code != "_id":
+        kept = below(document, "k")
+        known: Iterable[Any] = (*scalars, *kept.get(code, ()))
+        smallest, largest = min(known), max(known)
+        kept[code] = [smallest] if smallest == largest else [smallest, largest]
+
+
+def _stretch(value: DateValue) -> Json:
+    return {"gte": value.lo, "lt": value.hi}
+
+
+def _span(lo: float, hi: float) -> Json:
+    """A range of numbers; an end that is open is left out."""
+    return ({"gte": lo} if math.isfinite(lo) else {}) | ({"lte": hi} if math.isfinite(hi) else {})
+
+
+def _reading(value: QuantityValue) -> Json:
+    said = {"system": value.system, "code": value.code, "unit": value.unit}
+    return {"v": _span(value.lo, value.hi), **{name: each for name, each in said.items() if each is not None}}
+
+
+def _finite(number: float) -> float:
+    return min(max(number, -LARGEST), LARGEST)
