@@ -56,7 +56,7 @@ def _ask_all(server: Running, lists: Sequence[Sequence[Asked]], headers: Headers
             _answer(connection, each, headers)
             if time.monotonic() - began > SECONDS:
                 break
-    logged = _settled(0)
+    logged = _settled()
     found = [Taken() for _ in lists]
     sent: list[tuple[Taken, Asked, int | None]] = []
     cpu, began = server.cpu_s, time.monotonic()
@@ -90,21 +90,25 @@ def _answer(connection: http.client.HTTPConnection, asked: Asked, headers: Heade
     raise RuntimeError(f"{asked.path} answered {response.status}: {body[:300]!r}")
 
 
-def _settled(least: int) -> int:
+def _settled() -> int:
     """How many bytes the log has, once it grows no more."""
     size = -1
-    while size < max(least, LOG.stat().st_size):
+    while size < LOG.stat().st_size:
         size = LOG.stat().st_size
-        time.sleep(0.2)
+        time.sleep(0.5)
     return size
 
 
 def _logged(since: int, number: int) -> list[float]:
-    """Milliseconds of so many requests, from the log behind a place."""
-    _settled(since)
-    with LOG.open("rb") as log:
-        log.seek(since)
-        times = [json.loads(line)["ms"] for line in log if b'"route":"/fhir/' in line]
+    """Milliseconds of so many requests, from the log behind a place; it is written a little later than they end."""
+    times: list[float] = []
+    for _ in range(50):
+        with LOG.open("rb") as log:
+            log.seek(since)
+            times = [json.loads(line)["ms"] for line in log if line.endswith(b"\n") and b'"route":"/fhir/' in line]
+        if len(times) >= number:
+            break
+        time.sleep(0.1)
     if len(times) != number:
         raise RuntimeError(f"{number} requests were sent, {len(times)} are in the log")
     return times
