@@ -1,8 +1,8 @@
 """How a page is read: from few candidates and sorted (D), or along the order and tested (S).
 
-S costs about page * all / answers rows, D as many as there are candidates; where nothing else is known they cost the
-same at the square root of page * all, so D is taken up to there. A plan is a list of segments that follow each other
-in the order of the page.
+S costs about page * all / answers rows, D as many as there are candidates; if all of these were answers, they would
+cost the same at the square root of page * all. Rights and other tests leave perhaps one in four, so D is taken up to
+twice that. A plan is a list of segments that follow each other in the order of the page.
 """
 
 from dataclasses import dataclass, replace
@@ -82,7 +82,7 @@ class Planner:
         few = self.few(query)
         if few is not None:
             return self.driven(few, query, page)
-        limit = isqrt((page.count + 1) * self._snapshot.size()) if page.count else VISITED_FOR_TOTAL
+        limit = 2 * isqrt((page.count + 1) * self._snapshot.size()) if page.count else VISITED_FOR_TOTAL
         probed = limit if page.total == "none" else max(limit, VISITED_FOR_TOTAL)
         few = by_value(query, self.compiler, self._snapshot, limit=probed)
         if few is not None and few.rows is not None and (few.listed or few.rows <= limit):

@@ -79,7 +79,8 @@ class Drawn:
         return [_asked("", [("_type", ITEMS), ("text", self._two_words()), ("_sort", "-when")]) for _ in range(NUMBER)]
 
     def _two_words(self) -> str:
-        return " ".join(self._rng.sample(self._any("ImagingStudy")["description"].split(), 2))
+        written = list(dict.fromkeys(self._any("ImagingStudy")["description"].split()))
+        return " ".join(self._rng.sample(written, min(2, len(written))))
 
     def lookups(self) -> dict[str, list[Asked]]:
         """By what a thing is called, one answer each."""

@@ -95,7 +95,7 @@ def test_too_many_words_to_list_are_tested_along_the_order(
 ) -> None:
     monkeypatch.setattr(index_drivers, "WORDS_LISTED", 5)
     monkeypatch.setattr(index_plan, "VISITED_FOR_TOTAL", 5)
-    monkeypatch.setattr(index_plan, "isqrt", lambda _: 5)
+    monkeypatch.setattr(index_plan, "isqrt", lambda _: 2)
     ids, _, statements = asked(connection, SCARRED, Page(4, NEWEST, total="none"))
     assert ids == SIX[:4]
     page = next(each for each in statements if "ORDER BY" in each and not each.startswith("--"))
