@@ -54,6 +54,12 @@ class Metrics:
             ["format", "outcome"],
             registry=self._registry,
         )
+        self._texts_waiting = Gauge(
+            "fhirmedia_texts_waiting",
+            "Contents whose words are not in the index yet.",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
         self._audit_head, self._audit_attested = (
             Gauge(f"fhirmedia_audit_{name}", meaning, ["log"], registry=self._registry, multiprocess_mode="max")
             for name, meaning in (
@@ -94,14 +100,8 @@ class Metrics:
 
     async def watch_texts(self, waiting: Callable[[], Awaitable[int]]) -> None:
         """Show how many contents wait for their text until cancelled."""
-        gauge = Gauge(
-            "fhirmedia_texts_waiting",
-            "Contents whose words are not in the index yet.",
-            registry=self._registry,
-            multiprocess_mode="mostrecent",
-        )
         while True:
-            gauge.set(await waiting())
+            self._texts_waiting.set(await waiting())
             await asyncio.sleep(WATCH_S)
 
     async def watch_index(self, figures: Callable[[], tuple[float, int, int]]) -> None:
