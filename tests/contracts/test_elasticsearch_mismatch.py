@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from fhirmedia.access.grant import ACTIONS, Grant, Rule
 from fhirmedia.backends.elastic import open_engine
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.index_address import IndexAddress
+from fhirmedia.core.records import Facts, Key, Record
+from fhirmedia.ports.documents import DocumentChange
+from fhirmedia.ports.index import Page
+from fhirmedia.r4.query import EVERYTHING
 from fhirmedia.r4.registry import load_registry
 from tests.services import asked
 
 ELASTIC = {"X-Elastic-Product": "Elasticsearch"}
 REGISTRY = load_registry()
+ZONE = ZoneInfo("Europe/Stockholm")
+EVERYBODY = Grant((Rule(frozenset(ACTIONS), frozenset(REGISTRY.types), EVERYTHING),))
 
 
 def standing_in(status: int, body: Any, headers: dict[str, str]) -> Iterator[str]:
@@ -31,6 +39,7 @@ def standing_in(status: int, body: Any, headers: dict[str, str]) -> Iterator[str
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
             said = json.dumps(body).encode()
             self.send_response(status)
             for name, value in {
@@ -41,6 +50,8 @@ def standing_in(status: int, body: Any, headers: dict[str, str]) -> Iterator[str
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(said)
+
+        do_POST = do_PUT = do_GET
 
         def log_message(self, *_: Any) -> None:
             return None
@@ -62,7 +73,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[str]:
 def ping(address: str, **more: Any) -> Failure:
     async def run() -> None:
         where = IndexAddress((address,), **more)
-        engine = open_engine(where, registry=REGISTRY, zone=ZoneInfo("Europe/Stockholm"), budget_s=1)
+        engine = open_engine(where, registry=REGISTRY, zone=ZONE, budget_s=1)
         try:
             await engine.ping()
         finally:
@@ -120,6 +131,78 @@ def test_a_server_that_is_not_ready_may_become_so(server: str) -> None:
     assert ping(server).category is Category.UNAVAILABLE
 
 
+GARBAGE = {
+    "another product": (200, {"hits": {"hits": []}, "timed_out": False}, {}),
+    "an empty object": (200, {}, ELASTIC),
+    "a list": (200, ["x"], ELASTIC),
+    "hits of another kind": (200, {"timed_out": False, "hits": 3}, ELASTIC),
+    "a complaint": (400, {"error": {"type": "query_shard_exception"}}, ELASTIC),
+    "a redirect": (302, {}, {**ELASTIC, "Location": "/login"}),
+}
+
+
+@pytest.mark.parametrize("server", GARBAGE.values(), ids=list(GARBAGE), indirect=True)
+def test_what_answers_in_its_place_later_is_no_answer(server: str) -> None:
+    """What does not answer as we know it may come back; until then somebody else has to answer."""
+
+    async def run() -> list[Category]:
+        engine = open_engine(IndexAddress((server,)), registry=REGISTRY, zone=ZONE, budget_s=1)
+        index, narrowed = engine.index("g"), EVERYBODY.narrow(EVERYTHING, types=["Media"])
+        found = []
+        for ask in (
+            lambda: index.search(narrowed, page=Page(5, total="accurate")),
+            lambda: index.buckets(narrowed, by="kind", with_patients=True),
+            lambda: index.patients(narrowed),
+            lambda: engine.documents("g").write([gone("Media/a")], visible=False),
+            lambda: engine.tally("g"),
+            lambda: engine.orders("g", [Key("Media", "a")]),
+            lambda: engine.newest_order("g"),
+            lambda: engine.digests("g", [Key("Media", "a")]),
+        ):
+            with pytest.raises(Failure) as caught:
+                await ask()
+            found.append(caught.value.category)
+        await engine.close()
+        return found
+
+    assert set(asyncio.run(run())) == {Category.UNAVAILABLE}
+
+
+def gone(key: str) -> DocumentChange:
+    named = Key(*key.split("/"))
+    return DocumentChange(Record(named, 1, 1, 1, "delete", None, Facts()), 1, None)
+
+
+def test_writes_that_wait_keep_no_search_waiting() -> None:
+    """Nobody answers here, and as many requests are under way at once as there may be."""
+
+    async def run(port: Callable[[], int]) -> None:
+        address = IndexAddress((f"http://127.0.0.1:{port()}",))
+        engine = open_engine(address, registry=REGISTRY, zone=ZONE, budget_s=1)
+        hanging = [asyncio.create_task(engine.newest_order("g")) for _ in range(20)]
+        await asyncio.sleep(0)
+        while arrived() < 20:
+            await asyncio.sleep(0.01)
+        for each in hanging:
+            each.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        await engine.close()
+
+    taken: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        silent.setblocking(False)
+
+        def arrived() -> int:
+            with suppress(BlockingIOError):
+                while True:
+                    taken.append(silent.accept()[0])
+            return len(taken)
+
+        asyncio.run(asyncio.wait_for(run(lambda: silent.getsockname()[1]), timeout=20))
+    for each in taken:
+        each.close()
+
+
 def test_a_server_that_stands_still_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
@@ -138,7 +221,7 @@ def test_a_key_file_or_a_certificate_that_cannot_be_read_is_named(tmp_path: Path
             if name == "api_key_file" and path.exists():
                 continue
             with pytest.raises(Failure, match=name) as caught:
-                open_engine(address(path), registry=REGISTRY, zone=ZoneInfo("Europe/Stockholm"), budget_s=1)
+                open_engine(address(path), registry=REGISTRY, zone=ZONE, budget_s=1)
             assert caught.value.category is Category.INVALID
 
 
@@ -156,7 +239,7 @@ def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -
 def test_the_real_one_is_known(elasticsearch_address: str) -> None:
     async def run() -> None:
         where = IndexAddress((elasticsearch_address.replace("elasticsearch:", "http:"),))
-        engine = open_engine(where, registry=REGISTRY, zone=ZoneInfo("Europe/Stockholm"), budget_s=1)
+        engine = open_engine(where, registry=REGISTRY, zone=ZONE, budget_s=1)
         await engine.ping()
         await engine.close()
 

@@ -7,6 +7,7 @@ answers mean, is said here once.
 import asyncio
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -33,6 +34,9 @@ OLDEST, TOO_NEW = (8, 19), (9, 0)
 """Versions of the server that are supported, the second no more."""
 
 PING_S = 2.0
+CONNECTIONS = 64
+"""To one node: bulk requests that wait to be visible keep no search waiting."""
+
 _COSTLY = frozenset({
     "search_timeout_exception", "too_many_clauses", "too_many_nested_clauses", "too_many_buckets_exception",
     "timeout_exception", "task_cancelled_exception",
@@ -78,7 +82,12 @@ class ElasticClient:
         if address.api_key_file is not None:
             more["api_key"] = _read(address.api_key_file.read_text, "api_key_file").strip()
         self._client = AsyncElasticsearch(
-            list(address.nodes), node_class=_Node, max_retries=len(address.nodes) - 1, request_timeout=30, **more
+            list(address.nodes),
+            node_class=_Node,
+            connections_per_node=CONNECTIONS,
+            max_retries=len(address.nodes) - 1,
+            request_timeout=30,
+            **more,
         )
 
     async def ask(
@@ -93,7 +102,8 @@ class ElasticClient:
     ) -> Answer:
         """Send one request; bytes are lines of JSON. Errors with an accepted status come back as answers.
 
-        Raises Failure UNAVAILABLE, or TOO_COSTLY where the engine says so; INTERNAL for what it does not understand.
+        Raises Failure UNAVAILABLE, also for what the engine does not understand: its index is not as we made it. Raises
+        TOO_COSTLY where it says so.
         """
         headers = {"accept": _JSON}
         if body is not None:
@@ -109,7 +119,7 @@ class ElasticClient:
         except TransportError as error:
             raise failure_of(error) from None
         except UnsupportedProductError:
-            raise _unsupported() from None
+            raise unavailable("Something else than a search engine answers in its place.") from None
         return Answer(answer.meta.status, answer.body)
 
     async def version(self) -> tuple[int, ...]:
@@ -179,7 +189,16 @@ def failure_of(error: ApiError | TransportError) -> Failure:
         or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     ):
         return unavailable("The search engine takes nothing at present.")
-    return Failure(Category.INTERNAL, f"The search engine did not understand what it was asked ({kind}).")
+    return unavailable(f"The search engine did not understand what it was asked ({kind}).")
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Reading an answer: one that is not as the engine's are raises Failure UNAVAILABLE."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        raise unavailable("The search engine answers what cannot be read.") from None
 
 
 def reason_of(body: Any) -> str:

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from zoneinfo import ZoneInfo
 
 from fhirmedia.backends.elastic import mapping
-from fhirmedia.backends.elastic.client import ElasticClient, require_supported
+from fhirmedia.backends.elastic.client import ElasticClient, require_supported, unavailable, understood
 from fhirmedia.backends.elastic.document import Documents
 from fhirmedia.backends.elastic.documents import ElasticDocuments, Making
 from fhirmedia.backends.elastic.index import ElasticIndex
@@ -109,21 +109,23 @@ class ElasticEngine:
             answer = await self._client.ask("GET", f"/{index}", within_s=_WITHIN_S, accepted=_ABSENT)
             if answer.status == HTTPStatus.NOT_FOUND:
                 return False
-            found = answer.body[index]
-            wanted, there = self._mapping(family), found["mappings"]
-            same = (there.get(name) == wanted[name] for name in ("dynamic", "_meta", "_source"))
-            if not all(same) or self._names.written(generation, family) not in found["aliases"]:
-                return False
-            if mapping.differs(there.get("properties", {}), wanted["properties"]):
-                return False
+            with understood():
+                found = answer.body[index]
+                wanted, there = self._mapping(family), found["mappings"]
+                same = (there.get(name) == wanted[name] for name in ("dynamic", "_meta", "_source"))
+                if not all(same) or self._names.written(generation, family) not in found["aliases"]:
+                    return False
+                if mapping.differs(there.get("properties", {}), wanted["properties"]):
+                    return False
         return True
 
     async def generations(self) -> Collection[str]:
         """Those that have an index. Raises Failure UNAVAILABLE."""
         path = f"/_cat/indices/{self._names.pattern()}"
         answer = await self._client.ask("GET", path, within_s=_WITHIN_S, h="index", format="json")
-        found = (self._names.generation(row["index"]) for row in answer.body)
-        return {each for each in found if each is not None}
+        with understood():
+            found = (self._names.generation(row["index"]) for row in answer.body)
+            return {each for each in found if each is not None}
 
     def documents(self, generation: str) -> ElasticDocuments:
         """Where its documents are written."""
@@ -144,10 +146,11 @@ class ElasticEngine:
             division = {"composite": {"size": _PAGE, "sources": sources, **after}}
             body = {"size": 0, "track_total_hits": False, "aggs": {"each": division}}
             answer = await self._search(generation, body)
-            each = answer["aggregations"]["each"]
-            for bucket in each["buckets"]:
-                key = bucket["key"]
-                found[key["type"], key["unit"], key["year"]] = bucket["doc_count"]
+            with understood():
+                each = answer["aggregations"]["each"]
+                for bucket in each["buckets"]:
+                    key = bucket["key"]
+                    found[key["type"], key["unit"], key["year"]] = bucket["doc_count"]
             if "after_key" not in each:
                 return found
             after = {"after": each["after_key"]}
@@ -162,15 +165,18 @@ class ElasticEngine:
         if not wanted:
             return {}
         answer = await self._client.ask("POST", "/_mget", {"docs": wanted}, within_s=_WITHIN_S)
-        if any("error" in each for each in answer.body["docs"]):
-            raise Failure(Category.UNAVAILABLE, "The search engine has lost its index.")
-        return {parse_key(each["_id"]): each["_version"] for each in answer.body["docs"] if each["found"]}
+        with understood():
+            if any("error" in each for each in answer.body["docs"]):
+                raise unavailable("The search engine has lost its index.")
+            return {parse_key(each["_id"]): each["_version"] for each in answer.body["docs"] if each["found"]}
 
     async def newest_order(self, generation: str) -> int:
         """The highest order there is. Raises Failure UNAVAILABLE."""
         body = {"size": 0, "track_total_hits": False, "aggs": {"newest": {"max": {"field": "order"}}}}
-        value = (await self._search(generation, body))["aggregations"]["newest"]["value"]
-        return int(value) if value is not None else 0
+        found = await self._search(generation, body)
+        with understood():
+            value = found["aggregations"]["newest"]["value"]
+            return int(value) if value is not None else 0
 
     def digest(self, change: DocumentChange) -> str:
         """What the document made of a change is told by; empty where there is to be none."""
@@ -189,8 +195,10 @@ class ElasticEngine:
                 "docvalue_fields": ["key", "digest"],
                 "stored_fields": "_none_",
             }
-            for hit in (await self._search(generation, body))["hits"]["hits"]:
-                found[parse_key(hit["fields"]["key"][0])] = hit["fields"]["digest"][0]
+            answer = await self._search(generation, body)
+            with understood():
+                for hit in answer["hits"]["hits"]:
+                    found[parse_key(hit["fields"]["key"][0])] = hit["fields"]["digest"][0]
         return found
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 
 from fhirmedia.access.grant import NarrowedQuery, types_named
+from fhirmedia.backends.elastic.client import understood
 from fhirmedia.backends.elastic.counting import SPANS, buckets_in, division_by, people_body, people_in
 from fhirmedia.backends.elastic.explaining import told
 from fhirmedia.backends.elastic.searching import Searching, body_of, hits_of, page_body
@@ -28,7 +29,8 @@ class ElasticIndex:
         """The page and, if wanted, the total. Raises Failure TOO_COSTLY, UNAVAILABLE."""
         shape = self._shape()
         found = await self._searching.send(query, shape, page_body(page, shape), without=without)
-        return hits_of(found, page, shape)
+        with understood():
+            return hits_of(found, page, shape)
 
     async def explain(self, query: NarrowedQuery, *, page: Page, without: Collection[Key] = ()) -> str:
         """Where it would be searched, and by which clauses."""
@@ -43,11 +45,12 @@ class ElasticIndex:
         shape = self._shape()
         if by not in SPANS and all(by not in family.facets for family in shape.families):
             raise Failure(Category.NOT_IMPLEMENTED, "The search engine does not count by that parameter.")
-        body = division_by(by, with_patients=with_patients)
-        return buckets_in(
-            await self._searching.send(query, shape, body, without=without), by, with_patients=with_patients
-        )
+        found = await self._searching.send(query, shape, division_by(by, with_patients=with_patients), without=without)
+        with understood():
+            return buckets_in(found, by, with_patients=with_patients)
 
     async def patients(self, query: NarrowedQuery, *, without: Collection[Key] = ()) -> int:
         """How many Patients the answer is about. Raises Failure TOO_COSTLY, UNAVAILABLE."""
-        return people_in(await self._searching.send(query, self._shape(), people_body(), without=without))
+        found = await self._searching.send(query, self._shape(), people_body(), without=without)
+        with understood():
+            return people_in(found)

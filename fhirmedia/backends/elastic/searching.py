@@ -5,7 +5,7 @@ from typing import Any
 
 from fhirmedia.access.grant import NarrowedQuery, types_named
 from fhirmedia.backends.elastic.clauses import all_of, none_of, terms
-from fhirmedia.backends.elastic.client import ElasticClient
+from fhirmedia.backends.elastic.client import ElasticClient, understood
 from fhirmedia.backends.elastic.compile import clause_of
 from fhirmedia.backends.elastic.names import Names
 from fhirmedia.backends.elastic.placing import LARGEST
@@ -58,8 +58,10 @@ class Searching:
             within_s=self._budget_s + _GRACE_S,
             allow_partial_search_results="false",
         )
-        found: Json = answer.body
-        if found["timed_out"]:
+        with understood():
+            found: Json = answer.body
+            timed_out = found["timed_out"]
+        if timed_out:
             raise Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.")
         return found
 

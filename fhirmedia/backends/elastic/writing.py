@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from fhirmedia.backends.elastic.client import Answer, ElasticClient, unavailable
-from fhirmedia.core.errors import Category, Failure
+from fhirmedia.backends.elastic.client import Answer, ElasticClient, unavailable, understood
 from fhirmedia.core.records import Key
 from fhirmedia.r4.codec import dump
 
@@ -70,7 +69,9 @@ class BulkWriter:
         too busy.
         """
         refused: dict[Key, str] = {}
-        for batch in batches(lines):
+        several = batches(lines)
+        # Making documents takes longer than a turn of the event loop should.
+        while (batch := await asyncio.to_thread(next, several, None)) is not None:
             rest: Sequence[tuple[Line, bytes]] = batch
             for pause in (*_PAUSES_S, None):
                 outcome = await self._send(rest, visible=visible)
@@ -92,7 +93,7 @@ class BulkWriter:
             body,
             within_s=_WITHIN_S,
             accepted=frozenset({HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS}),
-            filter_path=_READ,
+            filter_path=_NEEDED,
             **more,
         )
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -111,7 +112,7 @@ class BulkWriter:
         return _Outcome({**one.refused, **other.refused}, [*one.again, *other.again])
 
 
-_READ = "items.*.status,items.*.error.type,errors"
+_NEEDED = "items.*.status,items.*.error.type,errors"
 
 
 def batches(lines: Iterable[Line]) -> Iterator[list[tuple[Line, bytes]]]:
@@ -130,9 +131,11 @@ def batches(lines: Iterable[Line]) -> Iterator[list[tuple[Line, bytes]]]:
 
 
 def _outcome(batch: Sequence[tuple[Line, bytes]], answer: Answer) -> _Outcome:
-    items = answer.body.get("items", ())
-    if len(items) != len(batch):
-        raise Failure(Category.INTERNAL, "The search engine did not answer for every document.")
+    with understood():
+        return _read(batch, answer.body["items"])
+
+
+def _read(batch: Sequence[tuple[Line, bytes]], items: Sequence[Json]) -> _Outcome:
     refused: dict[Key, str] = {}
     again: list[tuple[Line, bytes]] = []
     for (line, encoded), item in zip(batch, items, strict=True):
