@@ -6,7 +6,7 @@
 Rows and restrictions are Queries over facts. They are compiled here to closures; engines compile the same Queries.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import InitVar, dataclass, field
 from typing import Literal, assert_never
 
@@ -56,6 +56,17 @@ class NarrowedQuery:
     def __post_init__(self, seal: object) -> None:
         if seal is not _SEAL:
             raise Failure(Category.INTERNAL, "A search was not narrowed.")
+
+    def inner(self) -> "Mapping[Query, NarrowedQuery]":
+        """Each outermost Chain and Has in it, with the query inside, which was cut like the whole."""
+        return {node: NarrowedQuery(inside, _SEAL) for node, inside in _inner(self.query)}
+
+    def answered(self, answers: Mapping[Query, Query]) -> "NarrowedQuery":
+        """The same with what was found, as queries, in the place of these Chains and Has.
+
+        They stand beside the Caller's limits and not in them, so that whatever takes their place widens nothing.
+        """
+        return NarrowedQuery(_replaced(self.query, answers), _SEAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +187,33 @@ def _asks_words(query: Query) -> bool:
             return field in _SAID
         case _:
             return False
+
+
+def _inner(query: Query) -> Iterator[tuple[Query, Query]]:
+    match query:
+        case Chain(_, inside) | Has(_, inside):
+            yield query, inside
+        case All(parts) | Any(parts):
+            for part in parts:
+                yield from _inner(part)
+        case Not(part):
+            yield from _inner(part)
+        case _:
+            pass
+
+
+def _replaced(query: Query, answers: Mapping[Query, Query]) -> Query:
+    match query:
+        case Chain() | Has():
+            return answers[query]
+        case All(parts):
+            return All(tuple(_replaced(part, answers) for part in parts))
+        case Any(parts):
+            return Any(tuple(_replaced(part, answers) for part in parts))
+        case Not(part):
+            return Not(_replaced(part, answers))
+        case _:
+            return query
 
 
 def types_named(query: Query) -> frozenset[str] | None:

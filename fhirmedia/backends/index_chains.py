@@ -71,7 +71,7 @@ class Chains:
         hits = self._answer(beside, Page(BOUNDED))
         if hits.next is not None:
             return None
-        return All((_one_of(set(hits.keys)), *filter(has_inner, parts)))
+        return All((one_of(set(hits.keys)), *filter(has_inner, parts)))
 
     def _without_inner(self, query: Query) -> Query:
         match query:
@@ -85,7 +85,7 @@ class Chains:
                 keys = self._found(target)
                 return Match(parameter, tuple(map(ReferenceTest, keys))) if keys else NOTHING
             case Has(parameter, source):
-                return _one_of({pointer.key for pointer in self._point(self._found(source), parameter)})
+                return one_of({pointer.key for pointer in self._point(self._found(source), parameter)})
             case Match() | Missing() | OfType() | InCompartment() | Text() | FactIn() | FactHas() | FactToken():
                 return query
         assert_never(query)
@@ -111,7 +111,8 @@ def has_inner(query: Query) -> bool:
             return False
 
 
-def _one_of(keys: set[Key]) -> Query:
+def one_of(keys: set[Key]) -> Query:
+    """The resources of these Keys."""
     by_type: dict[str, set[str]] = {}
     for key in keys:
         by_type.setdefault(key.type, set()).add(key.id)

@@ -326,3 +326,33 @@ def test_grants_are_compared_by_what_they_say() -> None:
     assert first == second
     assert hash(first) == hash(second)
     assert first != Grant((rule("r", "Media", UNIT_B),))
+
+
+def test_inner_queries_can_be_answered_apart_and_widen_nothing() -> None:
+    grant = Grant((rule("rs", "Media", UNIT_A), rule("rs", "Patient", UNIT_B)))
+    chain = Chain("patient", OfType(frozenset({"Patient"})))
+    has = Has("subject", All((OfType(frozenset({"Media"})), Chain("patient", OfType(frozenset({"Patient"}))))))
+    narrowed = grant.narrow(All((WORDS, Any((chain, Not(has))))), types=["Media"])
+    inner = narrowed.inner()
+    forms = {type(node): (node, inside) for node, inside in inner.items()}
+    assert set(forms) == {Chain, Has}
+    for node, inside in inner.items():
+        assert isinstance(node, Chain | Has)
+        assert inside.query == (node.target if isinstance(node, Chain) else node.source)
+    # What is inside was cut as well: to the unit whose Patients may be searched, to that whose Media may.
+    assert UNIT_B in parts_of(forms[Chain][1].query)
+    assert UNIT_A in parts_of(forms[Has][1].query)
+    assert [type(node) for node in forms[Has][1].inner()] == [Chain]
+
+    answers = {forms[Chain][0]: EVERYTHING, forms[Has][0]: NOTHING}
+    answered = narrowed.answered(answers)
+    reach = grant.narrow(EVERYTHING, types=["Media"]).query
+    assert answered.query == All((*parts_of(reach), WORDS, Any((EVERYTHING, Not(NOTHING)))))
+    assert answered.inner() == {}
+    plain = grant.narrow(Any((WORDS, Not(Missing("kind")))), types=["Media"])
+    assert plain.inner() == {}
+    assert plain.answered({}) == plain
+
+
+def parts_of(query: Query) -> tuple[Query, ...]:
+    return query.parts if isinstance(query, All) else (query,)

@@ -56,8 +56,8 @@ def chosen(*parts: Query, held: frozenset[str] = HELD) -> Choice:
         (Match("sop-instance", (TokenTest("1.2.3"),)), None),
         (Match("identifier", (TokenTest(None, "urn:x"),)), ()),
         (Not(Match("_id", (TokenTest("m"),))), ()),
-        (Chain("patient", OfType(frozenset({"Patient"}))), None),
-        (Any((KIND, Not(Has("subject", MEDIA)))), None),
+        (Chain("patient", OfType(frozenset({"Patient"}))), ()),
+        (Any((KIND, Not(Has("subject", MEDIA)))), ()),
     ],
 )
 def test_by_what_is_asked(part: Query, patients: tuple[str, ...] | None) -> None:
@@ -65,6 +65,11 @@ def test_by_what_is_asked(part: Query, patients: tuple[str, ...] | None) -> None
     assert choice.is_beside == (patients is not None)
     assert choice.patients == (patients or ())
     assert choice.why
+
+
+def test_of_a_patient_the_database_follows_references() -> None:
+    choice = chosen(InCompartment("p"), Chain("operator", OfType(frozenset({"Practitioner"}))))
+    assert not choice.is_beside
 
 
 def test_by_types() -> None:

@@ -61,6 +61,7 @@ def test_each_search_goes_to_the_engine_that_is_right(served: Served) -> None:
         "Patient/p?_type=Media,DiagnosticReport&when=ge2020",
         "Media?_id:not=m1",
     ]
+    beside += ["Media?patient.name=x", "Patient?_has:Media:subject:kind=image", "Media?operator:Practitioner.name=x"]
     for search in beside:
         assert engine_of(served, search)[0] == "elasticsearch", search
     for search, why in (
@@ -68,7 +69,7 @@ def test_each_search_goes_to_the_engine_that_is_right(served: Served) -> None:
         ("Media?identifier=urn:dicom:uid|1.2.3", "looked up"),
         ("Encounter?status=planned", "does not hold Encounter"),
         ("?_type=Media,Encounter&_lastUpdated=gt2020", "does not hold Encounter"),
-        ("Media?patient.name=x", "through other resources"),
+        ("Media?patient=Patient/p&operator:Practitioner.name=x", "of a patient's resources"),
     ):
         engine, said = engine_of(served, search)
         assert engine == "database", search
@@ -82,6 +83,31 @@ def test_answers_are_the_same_and_say_how_fresh_they_are(served: Served) -> None
         assert remarks(answer) == []
         assert float(answer.headers[LAG]) < 5
     assert LAG not in asked(served, "SearchParameter?code=when").headers
+
+
+def test_each_half_of_a_chain_goes_by_its_own_type(served: Served) -> None:
+    require(served.put({"resourceType": "Patient", "id": "berit", "name": [{"family": "Ås"}]}))
+    require(served.put({"resourceType": "Practitioner", "id": "dr", "name": [{"family": "Ek"}]}))
+    require(served.put({"resourceType": "Practitioner", "id": "nurse", "name": [{"family": "Alm"}]}))
+    subject = {"reference": "Patient/berit"}
+    put_media(served, "chain-1", subject=subject, operator={"reference": "Practitioner/dr"}, status="unknown")
+    put_media(served, "chain-2", operator={"reference": "Practitioner/nurse"}, status="unknown")
+    drained(served)
+    for search, found in (
+        ("Media?operator:Practitioner.name=ek", {"chain-1"}),
+        ("Media?operator:Practitioner.name=nobody", set()),
+        ("Media?patient.family=ås", {"chain-1"}),
+        ("Media?status=unknown&operator:Practitioner.name=alm&_sort=-when", {"chain-2"}),
+        ("Patient?_has:Media:subject:status=unknown&family=ås", {"berit"}),
+        ("Patient?_has:Media:subject:operator:Practitioner.name=ek", {"berit"}),
+        ("Media?patient._has:Media:subject:operator=Practitioner/dr", {"chain-1"}),
+    ):
+        assert engine_of(served, search)[0] == "elasticsearch", search
+        answer = asked(served, search)
+        assert ids(answer) == found, search
+        assert remarks(answer) == []
+    stats = require(asked(served, "Media/$media-stats?operator:Practitioner.name=ek&facet=year")).json()["parameter"]
+    assert stats[0]["valueInteger"] == 1
 
 
 def test_own_write_is_found_at_once(served: Served, held_up: None) -> None:

@@ -49,11 +49,11 @@ def choose(query: Query, *, held: Collection[str], sort: Iterable[SortKey] = (),
     conjuncts = query.parts if isinstance(query, All) else (query,)
     if any(map(_looks_up, conjuncts)):
         return Choice(False, "ids and identifiers are looked up in the database")
-    if has_inner(query):
-        return Choice(False, "it asks through other resources, which the database holds")
     if late and not {*_parameters(query), *(key.parameter for key in sort)}.isdisjoint(late):
         return Choice(False, "the index was made before one of the parameters")
     patients = _patients(conjuncts)
+    if patients and has_inner(query):
+        return Choice(False, "of a patient's resources the database asks each what it points to")
     return Choice(True, "about named patients" if patients else "across patients", patients)
 
 

@@ -15,12 +15,13 @@ from fhirmedia.backends.following.choosing import choose
 from fhirmedia.backends.following.outbox import Outbox
 from fhirmedia.backends.following.presence import Presence
 from fhirmedia.backends.following.worker import IndexWorker
+from fhirmedia.backends.index_chains import HOP_AT_MOST, one_of
 from fhirmedia.core.clock import Clock
 from fhirmedia.core.errors import Category, Failure, Issue
 from fhirmedia.core.records import Key
 from fhirmedia.ports.generations import GenerationIndex, SearchEngine
 from fhirmedia.ports.index import Bucket, Chosen, Freshness, Hits, IndexCounts, Page, Pointer, SearchIndex
-from fhirmedia.r4.query import SortKey
+from fhirmedia.r4.query import NOTHING, Chain, Has, Match, Query, ReferenceTest, SortKey
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ CATCH_UP_S = 2.0
 _CATCH_UP_MOST = 1000
 """Changes about a search's Patients that are taken in while it waits."""
 _MOVED_MOST = 5000
+_HOP_PAGE = 5000
 _NOTED_LAG_MS = 5000
 _LOOK_S = 0.02
 
@@ -37,8 +39,12 @@ _ANSWERED_BY_DATABASE = "The records' own database answered, completely, in plac
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a query goes: an index, less the Keys `without`; None for the database. `why` explains it."""
+    """Where a query goes, with what its inner queries found in their place.
 
+    That is an index, less the Keys `without`; None is the database, which takes it as it is. `why` explains it.
+    """
+
+    query: NarrowedQuery
     index: GenerationIndex | None
     why: str
     freshness: Freshness
@@ -76,7 +82,7 @@ class RoutedIndex:
         route = await self._route(query, page.sort, strong=page.strong)
 
         async def beside(index: GenerationIndex) -> Hits:
-            hits = await index.search(query, page=page, without=route.without)
+            hits = await index.search(route.query, page=page, without=route.without)
             return replace(hits, freshness=route.freshness)
 
         async def in_database(freshness: Freshness) -> Hits:
@@ -98,17 +104,17 @@ class RoutedIndex:
 
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
         """The plan of whoever would answer."""
-        route = self._settled(query, page.sort)
+        route = await self._without_inner(self._settled(query, page.sort))
         if route.index is None:
             return await self._counts.explain(query, page=page)
-        return await route.index.explain(query, page=page)
+        return await route.index.explain(route.query, page=page)
 
     async def buckets(self, query: NarrowedQuery, *, by: str, with_patients: bool) -> Sequence[Bucket]:
         """How the answer divides. Raises Failure TOO_COSTLY, UNAVAILABLE."""
         route = await self._route(query)
         return await self._ask(
             route,
-            lambda index: index.buckets(query, by=by, with_patients=with_patients, without=route.without),
+            lambda index: index.buckets(route.query, by=by, with_patients=with_patients, without=route.without),
             lambda _: self._counts.buckets(query, by=by, with_patients=with_patients),
         )
 
@@ -117,7 +123,7 @@ class RoutedIndex:
         route = await self._route(query)
         return await self._ask(
             route,
-            lambda index: index.patients(query, without=route.without),
+            lambda index: index.patients(route.query, without=route.without),
             lambda _: self._counts.patients(query),
         )
 
@@ -153,27 +159,46 @@ class RoutedIndex:
         patients = choose(query.query, held=self._engine.types).patients
         if patients:
             if not await self._is_caught_up(patients):
-                return _database("it is behind on what was asked for")
+                return _database(query, "it is behind on what was asked for")
             return route
         now = self._clock()
         if strong and not await self._is_taken_in(now):
-            return _database("it is behind")
+            return _database(query, "it is behind")
         moved = self._outbox.moved(limit=_MOVED_MOST + 1)
         if len(moved) > _MOVED_MOST:
-            return _database("it is behind")
-        return replace(route, freshness=self._freshness(now), without=moved)
+            return _database(query, "it is behind")
+        return await self._without_inner(replace(route, freshness=self._freshness(now), without=moved))
+
+    async def _without_inner(self, route: Route) -> Route:
+        """Each inner query answered by the engine that is right for it; by the database where they find too much."""
+        answers: dict[Query, Query] = {}
+        for node, inside in route.query.inner().items() if route.index is not None else ():
+            keys, after = list[Key](), None
+            while True:
+                hits = await self.search(inside, page=Page(_HOP_PAGE, after=after))
+                keys, after = [*keys, *hits.keys], hits.next
+                if after is None:
+                    break
+                if len(keys) >= HOP_AT_MOST:
+                    return Route(route.query, None, "a chain goes through too many resources", Freshness(0))
+            if isinstance(node, Has):
+                pointers = await self._database.pointers(keys, parameters=(node.parameter,))
+                answers[node] = one_of({pointer.key for pointer in pointers})
+            elif isinstance(node, Chain):
+                answers[node] = Match(node.parameter, tuple(map(ReferenceTest, keys))) if keys else NOTHING
+        return replace(route, query=route.query.answered(answers)) if answers else route
 
     def _settled(self, query: NarrowedQuery, sort: Sequence[SortKey] = ()) -> Route:
         """Where the query goes as far as nothing has to be waited for."""
         choice = choose(query.query, held=self._engine.types, sort=sort, late=self._late())
         if not choice.is_beside:
-            return Route(None, choice.why, Freshness(0))
+            return Route(query, None, choice.why, Freshness(0))
         live = self._outbox.generations().live
         if live is None or live.fingerprint != self._engine.fingerprint:
-            return _database("it is being filled")
+            return _database(query, "it is being filled")
         if not self._presence.is_there:
-            return _database("it cannot be asked at present")
-        return Route(self._engine.index(live.name), choice.why, Freshness(0))
+            return _database(query, "it cannot be asked at present")
+        return Route(query, self._engine.index(live.name), choice.why, Freshness(0))
 
     def _freshness(self, now: int) -> Freshness:
         lag_ms, dead = self._outbox.lag(now=now)
@@ -212,8 +237,8 @@ class RoutedIndex:
         return not self._outbox.lag(now=moment)[1]
 
 
-def _database(why: str) -> Route:
-    return Route(None, f"the search index would be right, but {why}", _instead(why))
+def _database(query: NarrowedQuery, why: str) -> Route:
+    return Route(query, None, f"the search index would be right, but {why}", _instead(why))
 
 
 def _instead(why: str) -> Freshness:
