@@ -219,6 +219,8 @@ class Session:
     ) -> list[Written]:
         """Everything proposed, or nothing, in one transaction with its audit row; what became of each, in their order.
 
+        An update that may not be read has no body here.
+
         `then` runs inside the transaction, in the writer's thread, when all is written: what it raises undoes all.
         Raises what `Writing.run` raises, and Failure UNAVAILABLE or DISK_FULL.
         """
@@ -242,7 +244,14 @@ class Session:
             self._touched += read
             raise
         self._audited = True
-        return written
+        return [self._shown(each) for each in written]
+
+    def _shown(self, written: Written) -> Written:
+        """An update keeps labels that its writer may not see: without the right to read its body is not shown."""
+        record = written.record
+        if record.method != "update" or self._grant.admits("read", record.key, record.facts):
+            return written
+        return replace(written, record=replace(record, body=None))
 
     async def require_update(self, proposal: Proposal) -> None:
         """Refuse the update of a Binary before its bytes are taken, where `write` would refuse it then.

@@ -53,7 +53,10 @@ def record_response(request: Request, record: Record) -> Response:
 def written_response(
     request: Request, record: Record, *, base_url: str, created: bool, found: bool = False
 ) -> Response:
-    """What a create or update answers, as `Prefer` asks; `found` is what a conditional create came upon."""
+    """What a create or update answers, as `Prefer` asks, but no body that may not be read.
+
+    `found` is what a conditional create came upon.
+    """
     headers = _validators(record)
     if created or found:
         # Versions of a Binary are not read by themselves, so its address names none.
@@ -68,7 +71,9 @@ def written_response(
             done = "The resource was there already." if found else done
             return fhir_response(request, dump(all_ok(done)), status=status, headers=headers)
         case "representation":
-            return fhir_response(request, record.body or b"{}", status=status, headers=headers)
+            if record.body is None:
+                return Response(status_code=status, headers=headers)
+            return fhir_response(request, record.body, status=status, headers=headers)
 
 
 def deleted_response(request: Request, record: Record) -> Response:

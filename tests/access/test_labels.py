@@ -46,6 +46,15 @@ def test_even_a_label_manager_keeps_what_is_not_sent(living: House) -> None:
     assert security(living.put(manager, media())) == ["R"]
 
 
+def test_labels_that_stay_are_not_shown_to_who_may_not_read(living: House) -> None:
+    living.put(importer(), media(label("R")))
+    writer = derm("user/Media.cu user/Patient.r")
+    assert living.put(writer, media()) == {}
+    assert security(living.put(derm("user/Media.ru user/Patient.r"), media())) == ["R"]
+    own = living.create(writer, media())
+    assert own["resourceType"] == "Media", "what a client itself created holds nothing else"
+
+
 def test_a_record_that_comes_back_keeps_its_labels(living: House) -> None:
     living.put(importer(), media(label("V")))
     living.delete(derm(), "Media/m")
