@@ -43,7 +43,7 @@ def parse_index_address(text: str) -> IndexAddress:
     prefix = parts.path.strip("/") or _PREFIX_UNSAID
     if not _PREFIX.fullmatch(prefix):
         raise ValueError("the path is what index names begin with: a small letter, then letters, digits and hyphens")
-    asked = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    asked = parse_qsl(parts.query, keep_blank_values=True)
     options = dict(asked)
     unknown = options.keys() - {"api_key_file", "ca_file", "shards"}
     if unknown or len(options) < len(asked) or "" in options.values():

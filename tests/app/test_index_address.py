@@ -46,3 +46,10 @@ REFUSED = {
 def test_what_cannot_be_used_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match=REFUSED[text]):
         parse_index_address(text)
+
+
+def test_a_refusal_repeats_nothing_of_the_address() -> None:
+    for text in ("https://x/p?SECRET", "https://x/p?api_key=SECRET", "https://SECRET@x", "https://x:SECRET"):
+        with pytest.raises(ValueError) as caught:
+            parse_index_address(text)
+        assert "SECRET" not in str(caught.value)

@@ -18,7 +18,19 @@ from fhirmedia.core.index_address import parse_index_address
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.ports.documents import DocumentChange
 from fhirmedia.ports.index import Page
-from fhirmedia.r4.query import EVERYTHING, FactIn, InCompartment, Match, OfType, Query, Text, TokenTest
+from fhirmedia.r4.fold import bounded
+from fhirmedia.r4.query import (
+    EVERYTHING,
+    FactHas,
+    FactIn,
+    FactToken,
+    InCompartment,
+    Match,
+    OfType,
+    Query,
+    Text,
+    TokenTest,
+)
 from fhirmedia.r4.registry import load_registry
 from fhirmedia.r4.values import DateValue, IndexEntries, QuantityValue, SearchValue, TokenValue
 from tests.laws.shapes import FixedShape
@@ -210,6 +222,23 @@ def test_what_waits_is_neither_found_nor_counted(empty: Place) -> None:
     buckets = empty.run(index.buckets(narrowed, by="status", with_patients=True, without=without))
     assert [(each.code, each.count, each.patients) for each in buckets] == [("a", 1, 1), ("c", 1, 1)]
     assert empty.run(index.patients(narrowed, without=[Key("Media", name) for name in "abc"])) == 0
+
+
+def test_facts_and_spellings_of_any_length_are_kept(empty: Place) -> None:
+    label, code = "system|" + "L" * 40_000, "C" * 40_000
+    facts = Facts(patients=("p",), labels=(label,), status="S" * 40_000, tokens={"kind": (label,)})
+    value = TokenValue("s", bounded(code.lower()), spelled=code)
+    assert empty.put("Media/long", facts=facts, status=value) == {}
+    for query in (
+        FactHas("labels", frozenset({label})),
+        FactIn("status", frozenset({"S" * 40_000})),
+        FactToken("kind", frozenset({label})),
+        FactToken("kind", frozenset({"L" * 40_000})),
+    ):
+        assert empty.found(query) == ["Media/long"]
+    narrowed = EVERYBODY.narrow(EVERYTHING, types=TYPES)
+    (bucket,) = empty.run(empty.engine.index("g").buckets(narrowed, by="status", with_patients=False))
+    assert (bucket.code, bucket.count) == (value.code, 1)
 
 
 def test_no_zero_count_buckets(empty: Place) -> None:

@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from fhirmedia.backends.elastic.engine import ElasticEngine
 
 
-def open_engine(address: IndexAddress, *, registry: Registry, zone: ZoneInfo, budget_s: float) -> "ElasticEngine":
+def open_engine(
+    address: IndexAddress, *, registry: Registry, zone: ZoneInfo, budget_s: float, base_url: str = ""
+) -> "ElasticEngine":
     """The engine at an address; nothing is asked of it yet, and only now is its library imported.
 
-    A search may take `budget_s` seconds. Raises Failure INVALID for a key or certificate that cannot be read, or where
-    the library is not installed.
+    A search may take `budget_s` seconds; `base_url` is what references to our records may begin with. Raises Failure
+    INVALID for a key or certificate that cannot be read, or where the library is not installed.
     """
     try:
         from fhirmedia.backends.elastic.engine import ElasticEngine, Shapes
     except ImportError:
         text = "FHIRMEDIA_INDEX needs a library that is not installed: pip install 'fhirmedia[elasticsearch]'."
         raise Failure(Category.INVALID, text) from None
-    return ElasticEngine(address, Shapes(registry, zone=zone), budget_s=budget_s)
+    return ElasticEngine(address, Shapes(registry, zone=zone, base_url=base_url), budget_s=budget_s)

@@ -72,9 +72,9 @@ def clause_of(query: Query) -> Clause:
         case FactIn(fact, values):
             if fact == "id":
                 return clauses.terms("t._id", map(terms.any_system, values))
-            return clauses.terms(_FACTS[fact], values)
+            return clauses.terms(_FACTS[fact], map(terms.fact, values))
         case FactHas(fact, values):
-            return clauses.terms(f"acl.{fact}", values)
+            return clauses.terms(f"acl.{fact}", map(terms.fact, values))
         case FactToken(parameter, values):
             return clauses.terms("acl.tokens", (terms.scoped(parameter, value) for value in values))
         case Chain() | Has():

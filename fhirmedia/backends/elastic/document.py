@@ -129,11 +129,12 @@ def _facts(facts: Facts) -> Json:
         "conf": facts.confidentiality,
     }
     several = {
-        "labels": sorted(facts.labels),
-        "authors": sorted(facts.authors),
+        "labels": sorted(map(terms.fact, facts.labels)),
+        "authors": sorted(map(terms.fact, facts.authors)),
         "tokens": sorted(set(_tokens(facts))),
     }
-    return {name: value for name, value in (single | several).items() if value}
+    kept = {name: terms.fact(value) for name, value in single.items() if value}
+    return kept | {name: values for name, values in several.items() if values}
 
 
 def _tokens(facts: Facts) -> Iterator[str]:

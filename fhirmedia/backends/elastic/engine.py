@@ -28,12 +28,14 @@ _PAGE = 10_000
 class Shapes:
     """What documents look like as long as a Registry says the same, and anew when it says something else."""
 
-    def __init__(self, registry: Registry, *, zone: ZoneInfo, listed: Listing | None = None) -> None:
+    def __init__(
+        self, registry: Registry, *, zone: ZoneInfo, base_url: str = "", listed: Listing | None = None
+    ) -> None:
         self._registry = registry
         self._listed = listing() if listed is None else listed
         self._zone = zone
         self._types: object = None
-        self.fingerprint = fingerprint_of(registry, self._listed, zone=zone.key)
+        self.fingerprint = fingerprint_of(registry, self._listed, zone=zone.key, base_url=base_url)
         self._making = self._made()
 
     def now(self) -> Making:

@@ -106,8 +106,9 @@ def _codes(parameter: SearchParameter) -> Iterator[tuple[str, Kind]]:
     yield from ((part.parameter, part.kind) for part in parameter.components)
 
 
-def fingerprint_of(registry: Registry, listed: Listing, *, zone: str) -> str:
-    """What documents are made by: the parameters of the program, the zone of dates, the form of documents.
+def fingerprint_of(registry: Registry, listed: Listing, *, zone: str, base_url: str) -> str:
+    """What documents are made by: the parameters of the program, the zone of dates, the base below which references are
+    ours, the form of documents.
 
     Parameters that were added to an installation are left out: a document gets those when it is written anew.
     """
@@ -127,5 +128,5 @@ def fingerprint_of(registry: Registry, listed: Listing, *, zone: str) -> str:
         for code, found in sorted(registry.types[each].indexed.items())
         if found.url not in added
     ]
-    said = json.dumps([FORMAT, zone, listed, rows])
+    said = json.dumps([FORMAT, zone, base_url, listed, rows])
     return hashlib.sha256(said.encode()).hexdigest()[:32]

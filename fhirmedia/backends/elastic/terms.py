@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from fhirmedia.core.records import Key
+from fhirmedia.r4.fold import bounded
 from fhirmedia.r4.values import ReferenceValue, TokenValue
 from fhirmedia.r4.word_tests import BREAK, spelled_word, words_of
 
@@ -70,9 +71,14 @@ def address(url: str) -> str:
     return f"u:{url}"
 
 
+def fact(value: str) -> str:
+    """The term of a fact: no longer than a term may be."""
+    return bounded(value)
+
+
 def scoped(parameter: str, value: str) -> str:
     """The term of a token in the facts."""
-    return f"{parameter}={value}"
+    return fact(f"{parameter}={value}")
 
 
 def scoped_terms(parameter: str, kept: str) -> Iterator[str]:
@@ -84,8 +90,9 @@ def scoped_terms(parameter: str, kept: str) -> Iterator[str]:
 
 
 def facet(value: TokenValue) -> str:
-    """System, code and spelling of what is counted."""
-    return _NUL.join((f"+{value.system}" if value.system is not None else "-", value.code or "", value.spelled or ""))
+    """System, code and spelling of what is counted; a spelling longer than any code that is kept is left out."""
+    spelled = value.spelled if value.spelled is not None and bounded(value.spelled) == value.spelled else ""
+    return _NUL.join((f"+{value.system}" if value.system is not None else "-", value.code or "", spelled))
 
 
 def read_facet(term: str) -> tuple[str | None, str, str | None]:
