@@ -9,7 +9,7 @@ from fhirmedia.cli.opening import add_served_port, existing_folder
 from fhirmedia.cli.options import add_data
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.ids import new_id
-from fhirmedia.custody.session import RequestNote
+from fhirmedia.custody.telling import RequestNote
 from fhirmedia.interactions.archive import Asker
 from fhirmedia.interactions.explain_search import Explained, explain
 from fhirmedia.interactions.search import Where

@@ -42,8 +42,8 @@ class ContentTicket:
         """Bytes in all."""
         return self.content.blob.size
 
-    def disclosed(self, row: RowName | None, *, tell: Callable[[int, Outcome], None]) -> None:
-        """Called by the Session once its disclosure is durable, in a row of the log of changes (None) or this one.
+    def disclosed(self, row: RowName, *, tell: Callable[[int, Outcome], None]) -> None:
+        """Called by the Session once its disclosure is durable, in this row.
 
         `tell` takes how many bytes were sent and how that ended.
         """

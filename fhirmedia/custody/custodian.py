@@ -18,7 +18,8 @@ from fhirmedia.custody.citing import Citations
 from fhirmedia.custody.cursors import CursorSeal
 from fhirmedia.custody.inside import CountsInside, Inside, RecordsInside, views_inside
 from fhirmedia.custody.intake import Intake
-from fhirmedia.custody.session import RequestNote, Session
+from fhirmedia.custody.session import Session
+from fhirmedia.custody.telling import RequestNote
 from fhirmedia.ports.changes import Reach
 from fhirmedia.ports.disclosures import DisclosureLog
 from fhirmedia.ports.index import IndexCounts, SearchIndex

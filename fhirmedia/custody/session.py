@@ -1,24 +1,20 @@
 """Session: one Caller, one intent, one unit of work; the only way to read, search or write."""
 
-import hashlib
-import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import Action, Grant, NarrowedQuery
 from fhirmedia.access.policy import OPERATOR, own_log_grant
-from fhirmedia.core.audit_chain import RowName
 from fhirmedia.core.clock import Clock
-from fhirmedia.core.disclosure import Depth, Disclosure, Outcome, Touch
+from fhirmedia.core.disclosure import Depth, Outcome, Touch
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, Record
 from fhirmedia.custody.asked_patients import asked_patients, listed, told_of
 from fhirmedia.custody.binaries import require_update
 from fhirmedia.custody.changes import ChangeWalk, page_of
-from fhirmedia.custody.citing import Said
 from fhirmedia.custody.content import ContentTicket
 from fhirmedia.custody.including import Including
 from fhirmedia.custody.inside import Inside
@@ -26,6 +22,7 @@ from fhirmedia.custody.intake import Intake
 from fhirmedia.custody.paging import Found, Walk, bookmark
 from fhirmedia.custody.proposal import Proposal, Proposals
 from fhirmedia.custody.statistics import Statistics, Told, counting_for
+from fhirmedia.custody.telling import RequestNote, Telling
 from fhirmedia.custody.writing import Writing, Written
 from fhirmedia.ports.records import Content, RecordTransaction
 from fhirmedia.r4.audit_event import AUDIT_EVENT
@@ -35,27 +32,12 @@ from fhirmedia.r4.query_includes import Include
 if TYPE_CHECKING:
     from fhirmedia.custody.custodian import Stores
 
-SALT_BYTES = 16
-
 _OUTCOMES: dict[Category, Outcome] = {
     Category.INTERNAL: "12",
     Category.UNAVAILABLE: "8",
     Category.DISK_FULL: "8",
     Category.CORRUPT: "8",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class RequestNote:
-    """What audit keeps of the request itself: its id, where it came from, the raw query and what it is about."""
-
-    request_id: str
-    address: str | None = None
-    raw_query: bytes = b""
-    about: Key | None = None
-    """The resource its address names; a refusal names it, whatever became of it."""
-    mark: object = field(default_factory=object, compare=False, repr=False)
-    """Tells requests under way apart; clients choose the id."""
 
 
 class Session:
@@ -74,8 +56,6 @@ class Session:
         self._stores = stores
         self._caller = caller
         self._grant = grant
-        self._interaction = interaction
-        self._note = note
         self._intake = intake
         self._clock = clock
         self._touched: list[Touch] = []
@@ -83,12 +63,12 @@ class Session:
         self._staged: dict[str, Content] = {}
         self._audited = False
         self._is_part = False
-        self._salted = os.urandom(SALT_BYTES) + note.raw_query if note.raw_query else None
+        self._telling = Telling(stores, caller, interaction, note, clock)
 
     @property
     def mark(self) -> object:
         """Of the request it serves."""
-        return self._note.mark
+        return self._telling.note.mark
 
     async def read(self, key: Key) -> Record:
         """The newest version. Raises Failure NOT_FOUND (absent or hidden, alike), GONE (deleted and visible before)."""
@@ -233,7 +213,8 @@ class Session:
             writing = Writing(self._intake, transaction, self._caller, self._grant, staged=self._staged, seen=seen)
             written = writing.run(proposals)
             then(Inside(transaction, read))
-            transaction.audit(self._disclosure("0", (*writing.touches(written), *read)).encode(), self._salted)
+            told = self._telling.disclosure("0", (*writing.touches(written), *read))
+            transaction.audit(told.encode(), self._telling.salted)
             return written
 
         try:
@@ -311,21 +292,25 @@ class Session:
 
     async def disclosed(self) -> None:
         """Make what was touched durable; called by the Custodian when the unit of work ends well."""
-        row = None if self._audited else await self._disclosed_row(tuple(self._touched))
-        for ticket in self._tickets:
-            ticket.disclosed(row, tell=partial(self._sent, row))
+        touched = tuple(self._touched)
+        if self._tickets:
+            row = await self._telling.of_content(touched, is_part=self._is_part)
+            for ticket in self._tickets:
+                ticket.disclosed(row, tell=partial(self._telling.sent, row, touched))
+        elif not self._audited:
+            await self._telling.append(self._telling.disclosure("0", touched))
 
     async def refused(self, failure: Failure | None) -> None:
         """Make a refusal (None: a crash) durable, with what was attempted; called by the Custodian."""
         attempted = tuple(Touch(touch.key, touch.version, "refused", touch.patients) for touch in self._touched)
-        about = self._note.about
+        about = self._telling.note.about
         if about is not None and about not in (touch.key for touch in attempted):
             attempted = (Touch(about, None, "refused", ()), *attempted)
         if failure is None:
-            await self._append(self._disclosure("12", attempted, issue="exception"))
+            await self._telling.append(self._telling.disclosure("12", attempted, issue="exception"))
         else:
             outcome = _OUTCOMES.get(failure.category, "4")
-            await self._append(self._disclosure(outcome, attempted, issue=failure.issues[0].code))
+            await self._telling.append(self._telling.disclosure(outcome, attempted, issue=failure.issues[0].code))
 
     async def _visible(self, key: Key) -> Record:
         self._grant.require("read", key.type)
@@ -358,51 +343,6 @@ class Session:
         """Absent and hidden are one to the Caller; the audit tells them apart by the patients."""
         self._touched.append(Touch(key, None, "refused", () if hidden is None else hidden.facts.patients))
         return _absent()
-
-    def _disclosure(self, outcome: Outcome, touched: tuple[Touch, ...], *, issue: str | None = None) -> Disclosure:
-        caller = self._caller
-        return Disclosure(
-            time=self._clock(),
-            interaction=self._interaction,
-            subject=caller.subject,
-            client=caller.client,
-            request_id=self._note.request_id,
-            outcome=outcome,
-            user=caller.user,
-            token_id=caller.token_id,
-            purpose=caller.purpose,
-            reason=caller.system_reason,
-            roles=tuple(sorted(caller.roles)),
-            address=self._note.address,
-            issue=issue,
-            query_sha256=None if self._salted is None else hashlib.sha256(self._salted).hexdigest(),
-            patients=tuple(dict.fromkeys(patient for touch in touched for patient in touch.patients)),
-            touched=touched,
-        )
-
-    async def _disclosed_row(self, touched: tuple[Touch, ...]) -> RowName:
-        """The row of what was touched: a new one, or for a part of content one that says the same."""
-        if not self._tickets:
-            return await self._append(self._disclosure("0", touched))
-        now, note = self._clock(), self._note
-        said = Said(self._caller, self._interaction, note.address, note.raw_query, touched)
-        cited = self._stores.citations.find(said, now=now) if self._is_part else None
-        if cited is not None:
-            return cited
-        row = await self._append(self._disclosure("0", touched))
-        self._stores.citations.keep(said, row, now=now)
-        return row
-
-    def _sent(self, permitted_by: RowName | None, sent: int, outcome: Outcome) -> None:
-        """Tell, behind the answer, how much of the content left."""
-        issue = None if outcome == "0" else "incomplete" if outcome == "4" else "exception"
-        told = self._disclosure(outcome, tuple(self._touched), issue=issue)
-        named = None if permitted_by is None else str(permitted_by)
-        told = told._replace(interaction="content-sent", query_sha256=None, sent=sent, permitted_by=named)
-        self._stores.behind.start(self._stores.disclosures.append(told.encode(), None))
-
-    async def _append(self, disclosure: Disclosure) -> RowName:
-        return await self._stores.disclosures.append(disclosure.encode(), self._salted)
 
 
 def _absent() -> Failure:

@@ -7,7 +7,7 @@ from fhirmedia.access.caller import Caller
 from fhirmedia.core.clock import Clock
 from fhirmedia.core.settings import Settings
 from fhirmedia.custody.custodian import Custodian
-from fhirmedia.custody.session import RequestNote
+from fhirmedia.custody.telling import RequestNote
 from fhirmedia.media.sandbox import Sandbox
 from fhirmedia.r4.registry import Registry
 

@@ -15,7 +15,8 @@ from fhirmedia.core.ids import new_id
 from fhirmedia.core.records import Key
 from fhirmedia.custody.binaries import BINARY
 from fhirmedia.custody.proposal import Proposal, Proposals
-from fhirmedia.custody.session import RequestNote, Session
+from fhirmedia.custody.session import Session
+from fhirmedia.custody.telling import RequestNote
 from fhirmedia.interactions.archive import Archive
 from fhirmedia.interactions.content import checked_chunks, stage
 from fhirmedia.interactions.resource_in import holds_content, lift, resource_in

@@ -10,7 +10,7 @@ from fhirmedia.access.caller import Caller
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.ids import FHIR_ID
 from fhirmedia.core.records import Key
-from fhirmedia.custody.session import RequestNote
+from fhirmedia.custody.telling import RequestNote
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.issuer.trusted import TrustedIssuers
 from fhirmedia.web.cors import CALLER_ORIGINS

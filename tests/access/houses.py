@@ -21,7 +21,7 @@ from fhirmedia.core.ids import new_id
 from fhirmedia.core.records import Key, Record, parse_key
 from fhirmedia.core.settings import Settings
 from fhirmedia.custody.custodian import Stores
-from fhirmedia.custody.session import RequestNote
+from fhirmedia.custody.telling import RequestNote
 from fhirmedia.interactions.archive import Archive, Asker
 from fhirmedia.interactions.bundle_answers import EntryAnswer
 from fhirmedia.interactions.content import download, upload

@@ -16,7 +16,7 @@ from fhirmedia.core.clock import system_clock
 from fhirmedia.core.errors import Failure
 from fhirmedia.core.records import Key, Record
 from fhirmedia.core.settings import Settings
-from fhirmedia.custody.session import RequestNote
+from fhirmedia.custody.telling import RequestNote
 from fhirmedia.interactions.archive import Asker
 from fhirmedia.interactions.content import upload
 from fhirmedia.interactions.delete import delete

@@ -14,8 +14,8 @@ from fhirmedia.cli.importer import import_caller
 from fhirmedia.core.digests import digest_of
 from fhirmedia.core.records import Key
 from fhirmedia.custody.proposal import Proposal
-from fhirmedia.custody.session import RequestNote
 from fhirmedia.custody.sweeping import Swept
+from fhirmedia.custody.telling import RequestNote
 from tests.custody.inhabited import Inhabited, inhabited, refused
 
 PICTURE = b"bytes of a picture"

@@ -18,7 +18,7 @@ from fhirmedia.core.errors import Failure
 from fhirmedia.core.records import Key
 from fhirmedia.custody import texts_job
 from fhirmedia.custody.paging import Walk
-from fhirmedia.custody.session import RequestNote
+from fhirmedia.custody.telling import RequestNote
 from fhirmedia.custody.texts_job import RECORDS_AT_ONCE
 from fhirmedia.r4.query import Text
 from fhirmedia.r4.word_tests import BREAK

@@ -16,7 +16,7 @@ from fhirmedia.backends.folder import Folder, open_folder
 from fhirmedia.cli.importer import import_caller
 from fhirmedia.core.records import Key
 from fhirmedia.core.settings import Settings
-from fhirmedia.custody.session import RequestNote
+from fhirmedia.custody.telling import RequestNote
 from fhirmedia.interactions.archive import Asker
 from fhirmedia.interactions.content import upload
 from fhirmedia.interactions.search import Where, search
