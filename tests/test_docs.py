@@ -24,7 +24,7 @@ from tests.app.commands import command
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 AUDIENCE = "https://archive.example.org/fhir"
-SCRIPTS = ("scripts/demo", "scripts/test", "scripts/check", "scripts/bench")
+SCRIPTS = ("scripts/demo", "scripts/test", "scripts/check", "scripts/bench", "scripts/services")
 
 
 def fenced(language: str = "") -> list[str]:
