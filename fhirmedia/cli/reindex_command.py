@@ -5,11 +5,13 @@ from zoneinfo import ZoneInfo
 
 from fhirmedia.app import base_url_of, registry_of
 from fhirmedia.backends.folder import note_base_url, served_base_url
+from fhirmedia.backends.following.generations import distrust
 from fhirmedia.backends.reindexing import last_sequence, reindex
 from fhirmedia.cli.filling import fill
 from fhirmedia.cli.opening import add_served_port, existing_folder
 from fhirmedia.cli.options import add_data
 from fhirmedia.cli.progress import Progress
+from fhirmedia.core.clock import system_clock
 from fhirmedia.core.records import Record
 from fhirmedia.custody.binaries import BINARY
 from fhirmedia.r4.extract import Extractor
@@ -80,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     with folder.hold(alone=True), Progress("indexing", last_sequence(folder.records)) as progress:
         number = reindex(folder.records, entries_of, timezone=settings.timezone, on_progress=progress.advance)
+        distrust(folder.records, now=system_clock())
         if known is None:
             note_base_url(folder, base_url)
     print(f"{number:,} resources are in the index; dates without a time are read in {settings.timezone}")

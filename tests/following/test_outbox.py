@@ -116,6 +116,8 @@ async def test_facts_that_change_are_marked_until_the_index_has_them(house: Hous
     assert house.outbox.moved(limit=9) == [A]
     await house.beside(lambda connection: outbox_work.done(connection, [4]))
     assert house.outbox.moved(limit=9) == []
+    await house.put(B, method="delete", unit="derm")
+    assert house.outbox.moved(limit=9) == [B]
 
 
 async def test_facts_made_anew_are_a_change_without_a_version(house: House) -> None:
@@ -215,6 +217,46 @@ async def test_records_can_be_let_in_anew(house: House) -> None:
     await house.put(A, unit="u2")
     await house.beside(lambda connection: outbox_work.enqueue(connection, [A, B], now=NOON + 5))
     assert house.rows("number, id, moved, since") == [(2, "a", 1, NOON), (3, "b", 0, NOON + 5)]
+    # They are found by their Patients as well, so that what is refused of a filling is not missed by one's searches.
+    await house.beside(lambda connection: outbox_work.done(connection, [2, 3]))
+    assert house.outbox.of_patients(["p"], limit=9) == []
+    await house.beside(lambda connection: outbox_work.enqueue(connection, [A], now=NOON))
+    assert house.outbox.of_patients(["p"], limit=9) == [(4, False)]
+
+
+async def test_what_another_filling_has_taken_is_no_dead_letter(house: House) -> None:
+    await house.follow()
+    await house.put(A)
+    await house.beside(lambda connection: connection.execute("UPDATE index_outbox SET is_dead = 1"))
+    await house.beside(lambda connection: outbox_work.revive(connection, [B]))
+    assert house.outbox.backlog(now=NOON).dead == 1
+    await house.beside(lambda connection: outbox_work.revive(connection, [A, B]))
+    backlog = house.outbox.backlog(now=NOON)
+    assert (backlog.dead, backlog.depth) == (0, 1)
+
+
+async def test_a_clock_that_was_set_back_hides_nothing_that_waits(house: House) -> None:
+    await house.follow()
+    assert house.outbox.moment(now=NOON - 5000) == NOON - 5000
+    await house.put(A)
+    assert house.outbox.moment(now=NOON - 5000) == NOON
+    assert house.outbox.moment(now=NOON + 5000) == NOON + 5000
+
+
+async def test_what_another_program_filled_is_lost_when_one_begins(house: House) -> None:
+    await house.follow()
+    await house.beside(lambda c: generations.publish(c, "g", now=2))
+    await house.beside(lambda c: generations.begin(c, "h", fingerprint="other", types=frozenset({"Media"}), now=3))
+    assert [each.name for each in house.outbox.generations().targets] == ["h"]
+    await house.put(A)
+    generations.distrust(house.path, now=4)
+    assert house.outbox.generations().targets == ()
+    assert house.rows("id") == [("a",)]
+    generations.disown(house.path)
+    assert house.rows("id") == []
+    assert house.outbox.generations().each == ()
+    await house.put(A)
+    assert house.rows("id") == []
 
 
 async def test_generations_take_turns(house: House) -> None:

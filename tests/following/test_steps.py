@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -91,7 +92,13 @@ def test_lag_and_dead_letters_are_visible_and_block_a_switch(served: Served, ind
     assert "could not be taken" in remarks(asked(served, DOCUMENTS))[0]
 
     assert run(served, "reindex", "fill", address=index_address).code == 0
+    # The other filling took it, so it is tried again, and the one that answers refuses it once more.
+    ended = Event()
+    hurrying = Thread(target=lambda: [hurried(served) for _ in iter(lambda: ended.wait(0.2), True)])
+    hurrying.start()
     refused = run(served, "reindex", "switch", address=index_address)
+    ended.set()
+    hurrying.join()
     assert refused.code == 1
     assert "1 records could not be indexed" in refused.sentence
 

@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,16 +46,34 @@ _COUNTED = (
 _END = "SELECT coalesce(max(sequence), 0) FROM record_version"
 
 
+MOST_BYTES = 8 * 2**20
+"""Of bodies and words in one batch, but for its last document."""
+
+
 @dataclass(slots=True)
 class Batch:
     """Documents, each with the number of its change (0 in a filling), and what could not be made into one, and why."""
 
     changes: dict[Key, tuple[int, DocumentChange]] = field(default_factory=dict)
     spoilt: dict[Key, tuple[int, str]] = field(default_factory=dict)
-    dead: bool = False
+    has_dead: bool = False
     """Whether one of the changes was given up."""
+    is_more: bool = False
+    """Whether there were more than the batch could take."""
     end: int = 0
     """The sequence up to which a filling has come with this batch."""
+    size_bytes: int = 0
+    read_at_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it takes no more."""
+        return self.size_bytes >= MOST_BYTES
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was read."""
+        return time.monotonic() - self.read_at_s
 
 
 class DocumentMaker:
@@ -70,17 +89,23 @@ class DocumentMaker:
     def of_changes(self, numbers: Sequence[int]) -> Batch:
         """Of changes that wait under these numbers: those that have been replaced meanwhile are left out."""
         batch = Batch()
-        with closing(open_reader(self._path)) as connection:
-            for number, *row in self._rows(connection, _WAITING, (json.dumps(numbers),)):
+        with self._snapshot() as connection:
+            for number, *row in connection.execute(_WAITING, (json.dumps(numbers),)):
                 self._add(connection, batch, tuple(row), order=number, number=number)
+                if batch.is_full:
+                    break
         return batch
 
     def of_patients(self, patients: Sequence[str], *, limit: int) -> Batch:
         """Of changes that wait about these Patients, those that were given up included."""
-        batch = Batch()
-        with closing(open_reader(self._path)) as connection:
-            for number, is_dead, *row in self._rows(connection, _OF_PATIENTS, (json.dumps(patients), limit)):
-                batch.dead = batch.dead or bool(is_dead)
+        batch, seen = Batch(), 0
+        with self._snapshot() as connection:
+            for number, is_dead, *row in connection.execute(_OF_PATIENTS, (json.dumps(patients), limit + 1)):
+                seen += 1
+                if seen > limit or batch.is_full:
+                    batch.is_more = True
+                    break
+                batch.has_dead = batch.has_dead or bool(is_dead)
                 self._add(connection, batch, tuple(row), order=number, number=number)
         return batch
 
@@ -89,47 +114,60 @@ class DocumentMaker:
 
         Their order is the newest number any change had at that moment: changes they do not show have a higher one.
         """
-        batch = Batch()
-        with closing(open_reader(self._path)) as connection:
-            connection.execute("BEGIN")
+        batch, seen = Batch(end=after), 0
+        with self._snapshot() as connection:
             order = newest_number(connection)
-            rows = self._rows(connection, self._current, (after, *self._types, limit))
-            for row in rows:
+            for row in connection.execute(self._current, (after, *self._types, limit)):
+                seen += 1
+                batch.end = row[3]
                 self._add(connection, batch, row, order=order, number=0)
-            batch.end = rows[-1][3] if len(rows) == limit else connection.execute(_END).fetchone()[0]
-            connection.execute("COMMIT")
+                if batch.is_full:
+                    break
+            batch.is_more = batch.is_full or seen == limit
+            if not batch.is_more:
+                batch.end = connection.execute(_END).fetchone()[0]
         return batch
 
     def of_keys(self, keys: Sequence[Key]) -> Batch:
         """Of these Keys as they are now; deleted ones are documents that are to go."""
         batch = Batch()
-        with closing(open_reader(self._path)) as connection:
-            for row in self._rows(connection, CURRENT_OF_MANY, {"keys": json.dumps(keys)}):
+        with self._snapshot() as connection:
+            for row in connection.execute(CURRENT_OF_MANY, {"keys": json.dumps(keys)}):
                 self._add(connection, batch, row, order=0, number=0)
         return batch
 
     def counts(self) -> dict[str, int]:
         """How many current resources there are of each type."""
-        with closing(open_reader(self._path)) as connection:
-            return dict(self._rows(connection, self._counted, self._types))
+        with self._snapshot() as connection:
+            return dict(connection.execute(self._counted, self._types))
 
     def end(self) -> int:
         """Where the log of changes ends."""
-        with closing(open_reader(self._path)) as connection:
+        with self._snapshot() as connection:
             return int(connection.execute(_END).fetchone()[0])
 
-    def _rows(self, connection: sqlite3.Connection, statement: str, values: Row | dict[str, str]) -> list[Row]:
+    @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Everything read inside is of one moment. Raises Failure UNAVAILABLE."""
         try:
-            return connection.execute(statement, values).fetchall()
+            with closing(open_reader(self._path)) as connection:
+                connection.execute("BEGIN")
+                yield connection
         except sqlite3.Error as error:
             raise failure_of(error) from error
 
     def _add(self, connection: sqlite3.Connection, batch: Batch, row: Row, *, order: int, number: int) -> None:
         key = Key(row[0], row[1])
         try:
-            batch.changes[key] = (number, self._document(connection, record_of(row), order))
+            change = self._document(connection, record_of(row), order)
+        except sqlite3.Error:
+            raise
         except Exception as error:  # noqa: BLE001 (a record that cannot be read is told of, and stops no other)
             batch.spoilt[key] = (number, f"no document could be made of it ({type(error).__name__})")
+            return
+        batch.changes[key] = (number, change)
+        words = () if change.entries is None else change.entries.texts.values()
+        batch.size_bytes += len(change.record.body or b"") + sum(map(len, words))
 
     def _document(self, connection: sqlite3.Connection, record: Record, order: int) -> DocumentChange:
         if record.deleted or record.body is None:

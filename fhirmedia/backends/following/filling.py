@@ -26,6 +26,9 @@ AT_ONCE = 500
 """Documents that are made, written and noted together."""
 
 
+_STALE_S = 120.0
+
+
 class Filler:
     """Begins, fills and publishes generations of one engine."""
 
@@ -44,10 +47,9 @@ class Filler:
         Raises Failure UNAVAILABLE.
         """
         begun = self._outbox.generations().in_state("filling")
-        if begun is not None and begun.fingerprint == self._engine.fingerprint:
-            await self._engine.create(begun.name)
-            return begun
         if begun is not None:
+            if begun.fingerprint == self._engine.fingerprint and await self._engine.is_sound(begun.name):
+                return begun
             await self.set_state(begun, "lost")
         name, now = secrets.token_hex(6), self._clock()
         await self._engine.create(name)
@@ -68,26 +70,31 @@ class Filler:
         """
         documents = self._engine.documents(generation.name)
         position = generation.position
-        upcoming = asyncio.create_task(asyncio.to_thread(self._maker.of_current, position, limit=AT_ONCE))
+        upcoming = self._upcoming(position)
         try:
             while True:
                 batch = await upcoming
-                is_last = len(batch.changes) + len(batch.spoilt) < AT_ONCE
-                if not is_last:
-                    upcoming = asyncio.create_task(asyncio.to_thread(self._maker.of_current, batch.end, limit=AT_ONCE))
+                if batch.age_s > _STALE_S:
+                    # Whatever was deleted since, by a change the engine may have forgotten, must not come back.
+                    batch = await self._upcoming(position)
+                if batch.is_more:
+                    upcoming = self._upcoming(batch.end)
                 changes = [change for _, change in batch.changes.values()]
                 refused = await documents.write(changes, visible=False) if changes else {}
                 await self._note(generation.name, batch, refused)
                 on_progress(batch.end - position, len(changes) - len(refused))
                 position = batch.end
-                if is_last:
+                if not batch.is_more:
                     break
         finally:
             upcoming.cancel()
         await self._engine.finish(generation.name)
 
     async def publish(self, generation: Generation) -> None:
-        """Let it answer."""
+        """Let it answer, once all that changes have brought can be found in it. Raises Failure UNAVAILABLE."""
+        # From here on a change is done when it can be found in this one, too.
+        await self.set_state(generation, "filled")
+        await self._engine.documents(generation.name).refresh()
         now = self._clock()
         await self.write(lambda connection: generations.publish(connection, generation.name, now=now))
 
@@ -105,6 +112,9 @@ class Filler:
         """Run statements on our tables in the writer."""
         return await self._records.write(lambda transaction: transaction.beside(work))
 
+    def _upcoming(self, position: int) -> "asyncio.Task[Batch]":
+        return asyncio.create_task(asyncio.to_thread(self._maker.of_current, position, limit=AT_ONCE))
+
     async def _note(self, name: str, batch: Batch, refused: Mapping[Key, str]) -> None:
         """How far it has come; what was refused waits for the workers, who give it up if it stays so."""
         now, filled = self._clock(), len(batch.changes) - len(refused)
@@ -113,5 +123,6 @@ class Filler:
         def note(connection: sqlite3.Connection) -> None:
             generations.advance(connection, name, position=batch.end, documents=filled)
             outbox_work.enqueue(connection, left, now=now)
+            outbox_work.revive(connection, batch.changes.keys() - refused.keys())
 
         await self.write(note)

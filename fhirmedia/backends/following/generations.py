@@ -17,6 +17,7 @@ _ALL = f"SELECT {_COLUMNS} FROM index_generation ORDER BY state_since, name"
 _ADD = f"INSERT INTO index_generation ({_COLUMNS}) VALUES (?, 'filling', ?, 0, 0, ?)"
 _SET_STATE = "UPDATE index_generation SET state = ?, state_since = ? WHERE name = ?"
 _MOVE = "UPDATE index_generation SET state = ?, state_since = ? WHERE state = ?"
+_LOSE_OTHERS = "UPDATE index_generation SET state = 'lost', state_since = ? WHERE fingerprint <> ? AND state <> 'lost'"
 _FINGERPRINT = "(SELECT fingerprint FROM index_generation WHERE name = ?)"
 _ADVANCE = "UPDATE index_generation SET position = ?, documents = documents + ? WHERE name = ?"
 _FORGET = "DELETE FROM index_generation WHERE name = ?"
@@ -74,7 +75,11 @@ def generations(connection: sqlite3.Connection) -> Generations:
 
 
 def begin(connection: sqlite3.Connection, name: str, *, fingerprint: str, types: frozenset[str], now: int) -> None:
-    """Let a generation be filled; from the end of this transaction on, changes of these types are followed."""
+    """Let a generation be filled; from the end of this transaction on, changes of these types are followed.
+
+    Those of other fingerprints are lost: changes that are handed over by this program do not reach them.
+    """
+    connection.execute(_LOSE_OTHERS, (now, fingerprint))
     connection.execute(_FOLLOW, (FOLLOWED, " ".join(sorted(types))))
     connection.execute(_ADD, (name, fingerprint, now))
 
@@ -121,6 +126,12 @@ def disown(path: Path) -> None:
             connection.execute(statement)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+
+def distrust(path: Path, *, now: int) -> None:
+    """Nothing that was filled is as it would be filled now; whoever serves fills it anew."""
+    with closing(open_writer(path)) as connection:
+        connection.execute("UPDATE index_generation SET state = 'lost', state_since = ?", (now,))
 
 
 def unfollow(connection: sqlite3.Connection, *, now: int) -> None:

@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 _DEPTH = "SELECT count(*) FROM index_outbox WHERE is_dead = ?"
 _SINCE = "SELECT min(since) FROM index_outbox WHERE is_dead = 0"
+_LATEST = "SELECT max(since) FROM index_outbox WHERE is_dead = 0"
 _WAITS_SINCE = "SELECT 1 FROM index_outbox WHERE is_dead = 0 AND since <= ? LIMIT 1"
 _OF_PATIENTS = (
     "SELECT o.number, o.is_dead FROM json_each(?) AS p CROSS JOIN index_outbox_patient AS t ON t.patient = p.value"
@@ -65,6 +66,10 @@ class Outbox:
     def waits_since(self, moment: int) -> bool:
         """Whether some change of this moment (milliseconds UTC) or before still waits."""
         return self._ask(lambda ask: ask.execute(_WAITS_SINCE, (moment,)).fetchone() is not None)
+
+    def moment(self, *, now: int) -> int:
+        """Not before any change that waits, in milliseconds UTC: the clock of the machine may have been set back."""
+        return self._ask(lambda ask: max(now, ask.execute(_LATEST).fetchone()[0] or now))
 
     def of_patients(self, patients: Sequence[str], *, limit: int) -> list[tuple[int, bool]]:
         """Numbers of changes about these Patients that wait, and whether they were given up."""

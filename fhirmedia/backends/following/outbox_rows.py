@@ -46,7 +46,7 @@ class OutboxRows:
         key, facts = record.key, record.facts
         if key.type not in self._types:
             return
-        moved = before is not None and before != facts
+        moved = before is not None and (record.deleted or before != facts)
         pending.add(_INSERT, {"type": key.type, "id": key.id, "moved": int(moved), "now": now})
         concerned = facts.patients if before is None else dict.fromkeys((*before.patients, *facts.patients))
         pending.extend(_INSERT_PATIENT, ((*key, patient) for patient in concerned))

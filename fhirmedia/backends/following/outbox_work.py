@@ -6,7 +6,7 @@ worked on has another number, so that saying it is done leaves the change where 
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fhirmedia.core.records import Key
 
@@ -35,6 +35,13 @@ _ENQUEUE = (
     "INSERT OR REPLACE INTO index_outbox (type, id, moved, since, attempts, due_at, until, is_dead)"
     " VALUES (?, ?, 0, ?, 0, 0, 0, 0)"
 )
+_FACTS = "CASE WHEN json_valid(CAST(v.facts AS TEXT)) THEN CAST(v.facts AS TEXT) ELSE '{}' END"
+_ENQUEUE_PATIENTS = (
+    "INSERT OR IGNORE INTO index_outbox_patient (type, id, patient) SELECT v.type, v.id, p.value"
+    f" FROM record_version AS v, json_each({_FACTS}, '$.patients') AS p WHERE v.sequence ="
+    " (SELECT sequence FROM record_version WHERE type = ? AND id = ? ORDER BY version DESC LIMIT 1)"
+)
+_DEAD = "SELECT 1 FROM index_outbox WHERE is_dead = 1 LIMIT 1"
 _WAITS = "SELECT 1 FROM index_outbox WHERE type = ? AND id = ?"
 
 
@@ -84,3 +91,11 @@ def enqueue(connection: sqlite3.Connection, keys: Sequence[Key], *, now: int) ->
     for key in keys:
         if connection.execute(_WAITS, key).fetchone() is None:
             connection.execute(_ENQUEUE, (*key, now))
+            connection.execute(_ENQUEUE_PATIENTS, key)
+
+
+def revive(connection: sqlite3.Connection, keys: Iterable[Key]) -> None:
+    """Let those of the Keys that were given up be tried again: another filling has taken them."""
+    if connection.execute(_DEAD).fetchone() is not None:
+        for key in keys:
+            retry_dead(connection, key)

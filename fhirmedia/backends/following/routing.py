@@ -6,6 +6,7 @@ index cannot answer, or not in time, the database does, and the answer says so.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -24,6 +25,7 @@ from fhirmedia.ports.index import Bucket, Chosen, Freshness, Hits, IndexCounts, 
 from fhirmedia.r4.query import NOTHING, Chain, Has, Match, Query, ReferenceTest, SortKey
 
 T = TypeVar("T")
+log = logging.getLogger("fhirmedia")
 
 CATCH_UP_S = 2.0
 """So long a search waits for what it must not miss."""
@@ -142,14 +144,25 @@ class RoutedIndex:
             self._presence.lost(Failure(Category.UNAVAILABLE, "It does not answer in time."))
             return await in_database(_instead("it does not answer in time"))
         except Failure as failure:
+            if failure.category is Category.TOO_COSTLY:
+                raise
             if failure.category is Category.NOT_IMPLEMENTED:
                 return await in_database(Freshness(0))
-            if failure.category is not Category.UNAVAILABLE:
-                raise
-            self._presence.lost(failure)
+            if failure.category is Category.UNAVAILABLE:
+                self._presence.lost(failure)
+            else:
+                self._doubt(failure)
+            return await in_database(_instead("it cannot be asked at present"))
+        except Exception as error:  # noqa: BLE001 (an index that answers nonsense is none)
+            self._doubt(error)
             return await in_database(_instead("it cannot be asked at present"))
         self._presence.served()
         return found
+
+    def _doubt(self, error: Exception) -> None:
+        """This search it did not answer; others it may."""
+        log.error("the search index did not answer a search as it should (%s)", type(error).__name__)
+        self._presence.doubt()
 
     async def _route(self, query: NarrowedQuery, sort: Sequence[SortKey] = (), *, strong: bool = False) -> Route:
         """Where the query goes, once what it must not miss has been taken in."""
@@ -219,15 +232,14 @@ class RoutedIndex:
             async with asyncio.timeout(CATCH_UP_S):
                 return await self._worker.take_in_patients(patients, limit=_CATCH_UP_MOST)
         except TimeoutError:
-            pass
-        except Failure as failure:
-            if failure.category is not Category.UNAVAILABLE:
-                raise
-        self._presence.doubt()
+            self._presence.doubt()
+        except Exception as error:  # noqa: BLE001 (whatever it is, the database knows the answer)
+            self._doubt(error)
         return False
 
     async def _is_taken_in(self, moment: int) -> bool:
         """Wait until everything that changed up to a moment is in the index; whether it is, in time."""
+        moment = self._outbox.moment(now=moment)
         try:
             async with asyncio.timeout(CATCH_UP_S):
                 while self._outbox.waits_since(moment):  # noqa: ASYNC110 (other processes may be what ends it)

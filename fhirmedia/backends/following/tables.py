@@ -7,9 +7,9 @@ from sqlmodel import Field, SQLModel
 class IndexOutbox(SQLModel, table=True):
     """A Key with changes that the index lacks. A new change takes the place of the row, under a new number.
 
-    `number` rises and is never given twice: it orders documents of a Key. `moved`: the facts are not those the index
-    may still hold. `since` is when the first change came that it lacks; `due_at` when a refused one is tried again;
-    `until` when the claim of `worker` ends. All times are milliseconds UTC.
+    `number` rises and is never given twice: it orders documents of a Key. `moved`: it is gone, or its facts are not
+    those the index may still hold. `since` is when the first change came that it lacks; `due_at` when a refused one is
+    tried again; `until` when the claim of `worker` ends. All times are milliseconds UTC.
     """
 
     __tablename__ = "index_outbox"

@@ -56,12 +56,12 @@ class Verifier:
         Raises Failure UNAVAILABLE.
         """
         different: Sequence[Key] = []
-        position, looked_at, number = 0, 0, AT_ONCE
-        while number == AT_ONCE and len(different) <= _MOST:
+        position, looked_at, is_more = 0, 0, True
+        while is_more and len(different) <= _MOST:
             batch = await asyncio.to_thread(self._maker.of_current, position, limit=AT_ONCE)
             different = [*different, *await self._differing(batch)]
-            number = len(batch.changes) + len(batch.spoilt)
-            looked_at += number
+            looked_at += len(batch.changes) + len(batch.spoilt)
+            is_more = batch.is_more
             on_progress(batch.end - position)
             position = batch.end
         deadline = time.monotonic() + SETTLE_S
@@ -98,7 +98,7 @@ class Verifier:
 
     async def _drained(self, deadline: float) -> None:
         """Wait until what waits now has been taken in, and is found."""
-        moment = self._clock()
+        moment = self._outbox.moment(now=self._clock())
         await asyncio.sleep(_LOOK_S)
         while self._outbox.waits_since(moment) and time.monotonic() < deadline:  # noqa: ASYNC110 (others may end it)
             await asyncio.sleep(_LOOK_S)

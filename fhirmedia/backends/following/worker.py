@@ -9,9 +9,9 @@ import logging
 import os
 import secrets
 import sqlite3
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,12 +37,21 @@ _GATHER_S = 0.1
 """After a wake, so that what is written together goes together."""
 _SAFETY_S = 5.0
 """Without a wake, for rows of workers that died and for those that are tried again."""
+_STAND_BY_S = 1.0
 _LEASE_S = 60
 _STALE_S = 30.0
 """A batch that was read longer ago, by a process that was held up, is read again."""
 _FIRST_REST_S, _MOST_REST_S = 0.25, 8.0
 
 log = logging.getLogger("fhirmedia")
+
+
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """Where documents went, and which numbers were refused for themselves, and why."""
+
+    targets: tuple[Generation, ...]
+    reasons: dict[int, str]
 
 
 class IndexWorker:
@@ -70,39 +79,51 @@ class IndexWorker:
 
     async def run(self, bell: Bell, *, stands_by: Callable[[], bool] = lambda: False) -> None:
         """Take in what waits, until cancelled; nothing while `stands_by` says that somebody else does."""
-        woken = asyncio.Event()
+        while True:
+            if stands_by():
+                # Not even listening: a ring is heard by one.
+                await asyncio.sleep(_STAND_BY_S)
+                continue
+            woken = asyncio.Event()
+            with bell.listening(woken):
+                await self._work(woken, stands_by)
+
+    async def _work(self, woken: asyncio.Event, stands_by: Callable[[], bool]) -> None:
         flights: dict[asyncio.Task[None], int] = {}
-        with bell.listening(woken):
-            try:
-                while True:
-                    await self._presence.back()
-                    await asyncio.sleep(self._rest_s)
-                    woken.clear()
-                    numbers = [] if stands_by() else await self._claimed()
-                    if numbers:
-                        flights[asyncio.create_task(self._fly(numbers))] = len(numbers)
-                    is_full = len(flights) >= _FLIGHTS or sum(flights.values()) >= _MOST_FLYING
-                    if len(numbers) < AT_ONCE or is_full:
-                        await _until(woken, flights, is_full=is_full)
-                    flights = {flight: number for flight, number in flights.items() if not flight.done()}
-            finally:
-                for flight in flights:
-                    flight.cancel()
-                await asyncio.gather(*flights, *self._behind, return_exceptions=True)
+        try:
+            while not stands_by():
+                await self._presence.back()
+                await asyncio.sleep(self._rest_s)
+                woken.clear()
+                numbers = await self._claimed()
+                if numbers:
+                    flights[asyncio.create_task(self._fly(numbers))] = len(numbers)
+                is_full = len(flights) >= _FLIGHTS or sum(flights.values()) >= _MOST_FLYING
+                if len(numbers) < AT_ONCE or is_full:
+                    await _until(woken, flights, is_full=is_full)
+                flights = {flight: number for flight, number in flights.items() if not flight.done()}
+        except asyncio.CancelledError:
+            for flight in flights:
+                flight.cancel()
+            raise
+        finally:
+            await asyncio.gather(*flights, *self._behind, return_exceptions=True)
 
     async def take_in_patients(self, patients: Sequence[str], *, limit: int) -> bool:
         """Let searches find what changed about these Patients; whether they do.
 
         They do not where there is more than `limit`, or something that the engine refused. Raises Failure UNAVAILABLE.
         """
-        batch = await asyncio.to_thread(self._maker.of_patients, patients, limit=limit + 1)
-        if batch.dead or len(batch.changes) + len(batch.spoilt) > limit:
+        batch = await asyncio.to_thread(self._maker.of_patients, patients, limit=limit)
+        if batch.has_dead or batch.is_more:
             return False
-        reasons = await self._hand_over(batch, at_once=True)
-        task = asyncio.create_task(self._say_done(_numbers(batch), reasons))
+        handed = await self._hand_over(batch, at_once=True)
+        # What was refused is left to the turns of the worker, which come further and further apart.
+        kept = [number for number in _numbers(batch) if number not in handed.reasons]
+        task = asyncio.create_task(self._say_done(kept, _Handed(handed.targets, {})))
         self._behind.add(task)
         task.add_done_callback(self._behind.discard)
-        return not reasons
+        return not handed.reasons
 
     async def _claimed(self) -> Sequence[int]:
         now = self._clock()
@@ -124,8 +145,10 @@ class IndexWorker:
         """From claim to done; nothing leaves it but a cancellation."""
         try:
             batch = await asyncio.to_thread(self._maker.of_changes, numbers)
-            reasons = await self._hand_over(batch, at_once=False)
-            await self._say_done(_numbers(batch), reasons)
+            handed = await self._hand_over(batch, at_once=False)
+            await self._say_done(_numbers(batch), handed)
+            if batch.is_full:
+                await self._release(numbers)
             self._rest_s = 0.0
         except asyncio.CancelledError:
             await self._release(numbers)
@@ -135,30 +158,29 @@ class IndexWorker:
             self._tire("changes could not be handed to the search index", error)
             await self._release(numbers)
 
-    async def _hand_over(self, batch: Batch, *, at_once: bool) -> dict[int, str]:
-        """Give the documents to every generation that follows; the numbers that were refused, and why."""
-        read_at = time.monotonic()
-        targets = self._targets()
-        reasons = dict(batch.spoilt.values())
-        for target in targets if batch.changes else ():
-            if time.monotonic() - read_at > _STALE_S:
+    async def _hand_over(self, batch: Batch, *, at_once: bool) -> "_Handed":
+        """Give the documents to every generation that follows."""
+        handed = _Handed(self._targets(), dict(batch.spoilt.values()))
+        for target in handed.targets if batch.changes else ():
+            if batch.age_s > _STALE_S:
                 raise Failure(Category.UNAVAILABLE, "The index takes too long.")
             refused = await self._write_documents(target, batch, at_once=at_once)
-            reasons |= {batch.changes[key][0]: why for key, why in refused.items()}
-        return reasons
+            handed.reasons.update({batch.changes[key][0]: why for key, why in refused.items()})
+        return handed
 
-    def _targets(self) -> Sequence[Generation]:
-        """Where documents of this program go: asked after the claim, so that none that was begun before is missed."""
-        every = self._outbox.generations().targets
-        ours = [each for each in every if each.fingerprint == self._engine.fingerprint]
-        foreign = [each for each in every if each not in ours and each.state in ("filling", "filled")]
-        if foreign or not ours:
+    def _targets(self) -> tuple[Generation, ...]:
+        """Where documents go: asked after the claim, so that none that was begun before is missed.
+
+        Where one is of another program, which may yet answer from it, nothing is done before it is lost.
+        """
+        targets = self._outbox.generations().targets
+        if not targets or any(each.fingerprint != self._engine.fingerprint for each in targets):
             raise Failure(Category.UNAVAILABLE, "There is no index to write to.")
-        return ours
+        return targets
 
     async def _write_documents(self, target: Generation, batch: Batch, *, at_once: bool) -> Mapping[Key, str]:
         """What one generation refuses; one that is only kept is given up rather than waited for."""
-        documents, answers = self._engine.documents(target.name), target.state == "live"
+        documents, answers = self._engine.documents(target.name), target.state in ("live", "filled")
         changes = [change for _, change in batch.changes.values()]
         try:
             refused = await documents.write(changes, visible=answers and not at_once)
@@ -175,18 +197,22 @@ class IndexWorker:
             return {}
         return refused
 
-    async def _say_done(self, numbers: Sequence[int], reasons: Mapping[int, str]) -> None:
+    async def _say_done(self, numbers: Sequence[int], handed: "_Handed") -> None:
+        """Unless another generation answers by now, or is about to: then they are handed over once more."""
         now = self._clock()
 
         def say(connection: sqlite3.Connection) -> None:
-            outbox_work.done(connection, [number for number in numbers if number not in reasons])
-            outbox_work.refused(connection, reasons, now=now)
+            if _states(generations.generations(connection).targets) != _states(handed.targets):
+                outbox_work.release(connection, numbers)
+                return
+            outbox_work.done(connection, [number for number in numbers if number not in handed.reasons])
+            outbox_work.refused(connection, handed.reasons, now=now)
 
         try:
             await self._write(say)
         except Failure as failure:
             self._tire("what was indexed could not be noted", failure)
-        for why in sorted(set(reasons.values())):
+        for why in sorted(set(handed.reasons.values())):
             log.error("the search index refused documents: %s", why)
 
     async def _release(self, numbers: Sequence[int]) -> None:
@@ -214,6 +240,10 @@ async def _until(woken: asyncio.Event, flights: Iterable[asyncio.Task[None]], *,
             await asyncio.sleep(_GATHER_S)
     finally:
         ring.cancel()
+
+
+def _states(targets: Sequence[Generation]) -> list[tuple[str, str]]:
+    return sorted((each.name, each.state) for each in targets)
 
 
 def _numbers(batch: Batch) -> list[int]:
