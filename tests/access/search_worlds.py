@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhirmedia.core.records import Key
+from fhirmedia.core.settings import Settings
 from fhirmedia.r4.checker import check
 from fhirmedia.r4.codec import dump
 from fhirmedia.r4.extract import Extractor
@@ -165,10 +166,10 @@ def _links(kind: str, id: str, seed: int) -> Resource:
 
 
 @contextmanager
-def search_world(path: Path, *secrets: Sequence[Entry]) -> Iterator[World]:
+def search_world(path: Path, *secrets: Sequence[Entry], settings: Settings | None = None) -> Iterator[World]:
     """A server that holds what is shown, and what each of the transactions of secrets left."""
     hands = Hands()
-    with serving(path, clock=hands) as served:
+    with serving(path, settings, clock=hands) as served:
         importer = served.importer()
         for number, entries in enumerate((puts([*places(), *shown()]), *secrets)):
             hands.now = MORNING + number * MINUTE
