@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from fhirmedia.core.records import Record
 from fhirmedia.media.text_formats import text_format
+from fhirmedia.media.text_kept import KEPT_MAX
 from fhirmedia.r4.texts import CONTENT
 from fhirmedia.r4.values import IndexEntries
 from fhirmedia.r4.word_tests import BREAK
@@ -20,6 +21,12 @@ _CONTENT = (
     "SELECT c.content_type, c.digest, p.number IS NULL OR p.after IS NOT NULL FROM binary_content c"
     " LEFT JOIN pending_text p ON p.binary_id = c.binary_id WHERE c.binary_id = ? ORDER BY c.version DESC LIMIT 1"
 )
+ROOM = KEPT_MAX
+"""Characters of all contents of one record that are indexed with it, in the order it names them: as of one content.
+
+The writer spells every word of a record at each of its writes, and others wait for that.
+"""
+
 _WORDS = "SELECT words FROM attachment_text WHERE digest = ? AND format = ?"
 
 format_of = lru_cache(maxsize=1024)(text_format)
@@ -32,7 +39,7 @@ def with_attached_words(connection: sqlite3.Connection, record: Record, entries:
     Of a content that was stored again its own turn is awaited, even if the text of equal bytes is known: nobody learns
     from the time it takes what else is in the archive.
     """
-    found = tuple(_attached(connection, record.facts.binaries))
+    found = tuple(filter(None, _attached(connection, record.facts.binaries)))
     if not found:
         return entries
     said = (entries.texts[CONTENT],) if CONTENT in entries.texts else ()
@@ -40,14 +47,24 @@ def with_attached_words(connection: sqlite3.Connection, record: Record, entries:
 
 
 def _attached(connection: sqlite3.Connection, binaries: tuple[str, ...]) -> Iterator[str]:
+    room = ROOM
     for binary_id in binaries:
+        if room <= 0:
+            return
         content = connection.execute(_CONTENT, (binary_id,)).fetchone()
         format = None if content is None else format_of(content[0])
         if format is None or not content[2]:
             continue
         text = connection.execute(_WORDS, (content[1], format)).fetchone()
         if text is not None and text[0] is not None:
-            yield unpacked(text[0])
+            words = _cut(unpacked(text[0]), room)
+            room -= len(words) + 1
+            yield words
+
+
+def _cut(words: str, room: int) -> str:
+    """As many whole words as there is room for."""
+    return words if len(words) <= room else words[: max(words.rfind(" ", 0, room), words.rfind("\n", 0, room), 0)]
 
 
 def packed(words: str) -> bytes | None:

@@ -8,7 +8,7 @@ from fhirmedia.backends.facts_codec import decode_facts
 from fhirmedia.backends.pending_rows import Statement
 from fhirmedia.core.records import Key, Record
 from fhirmedia.media.text_formats import RECIPE
-from fhirmedia.ports.texts import ReadText, WaitingText
+from fhirmedia.ports.texts import READ, ReadText, WaitingText
 
 QUEUE = Statement(
     7,
@@ -45,10 +45,14 @@ _QUEUE = "INSERT OR IGNORE INTO pending_text (binary_id, number, attempts, after
 _QUEUE_OLDER = f"{_QUEUE} VALUES (?, ?, 0, NULL)"
 _QUEUE_FAILED = (
     f"{_QUEUE} SELECT c.binary_id, coalesce((SELECT v.sequence FROM record_version v WHERE v.type = 'Binary'"
-    " AND v.id = c.binary_id AND v.version = c.version), 0), 0, NULL FROM attachment_text t JOIN binary_content c ON c.digest = t.digest"
+    " AND v.id = c.binary_id AND v.version = c.version), 0), 0, NULL FROM attachment_text t"
+    " JOIN binary_content c ON c.digest = t.digest"
     " WHERE t.outcome NOT IN ('extracted', 'truncated', 'empty')"
 )
-_HAD_WORDS = "SELECT 1 FROM attachment_text WHERE digest = ? AND format = ? AND words IS NOT NULL"
+_KNOWN = "SELECT recipe, outcome, words IS NOT NULL FROM attachment_text WHERE digest = ? AND format = ?"
+_GIVE_TO_OTHERS = (
+    f"{_QUEUE} SELECT DISTINCT c.binary_id, 0, 0, 0 FROM binary_content c WHERE c.digest = ? AND c.binary_id <> ?"
+)
 _KEEP = "INSERT OR REPLACE INTO attachment_text (digest, format, recipe, outcome, words) VALUES (?, ?, ?, ?, ?)"
 
 STRAY_TEXTS = "FROM attachment_text AS t WHERE NOT EXISTS (SELECT 1 FROM binary_content c WHERE c.digest = t.digest)"
@@ -91,9 +95,13 @@ def keep_text(connection: sqlite3.Connection, waiting: WaitingText, *, format: s
     if row is None or row[0] != waiting.number:
         return False
     digest, words = waiting.content.blob.digest, packed(text.words)
-    had_words = connection.execute(_HAD_WORDS, (digest, format)).fetchone() is not None
-    connection.execute(_KEEP, (digest, format, RECIPE, text.outcome, words))
-    if words is None and not had_words:
+    known = connection.execute(_KNOWN, (digest, format)).fetchone()
+    has_words = words is not None or (known is not None and bool(known[2]))
+    if known is None or known[0] != RECIPE or known[1] not in READ:
+        connection.execute(_KEEP, (digest, format, RECIPE, text.outcome, words))
+        if known is not None and has_words:
+            connection.execute(_GIVE_TO_OTHERS, (digest, waiting.binary_id))
+    if not has_words:
         finish_text(connection, waiting.binary_id)
         return False
     have_words(connection, waiting.binary_id, up_to=0)

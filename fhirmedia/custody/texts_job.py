@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import IO
+from typing import IO, TypeVar
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.custody.content import verified
@@ -18,6 +18,8 @@ from fhirmedia.ports.objects import ObjectStore
 from fhirmedia.ports.texts import READ, ReadText, TextQueue, TextReader, TextStore, WaitingText
 from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.json_in import parse_json
+
+T = TypeVar("T")
 
 ATTEMPTS = 3
 """After so many interruptions (a process that died or took too long) a text counts as too costly."""
@@ -32,6 +34,9 @@ _PAUSE_S = 0.02
 """Between steps, so that requests do not notice them."""
 _REST_S = 5.0
 """After a failure."""
+
+_PASSING = frozenset({Category.UNAVAILABLE, Category.DISK_FULL})
+"""Failures that say nothing of the text that was being read."""
 
 log = logging.getLogger("fhirmedia")
 
@@ -84,12 +89,11 @@ class TextsJob:
         while True:
             waiting = await self._store.waiting_text()
             if waiting is not None:
-                await self._read(waiting)
+                await self._read_or_put_back(waiting)
             elif await self._store.has_older_texts():
-                await self._store.write(lambda transaction: transaction.queue_older_texts())
+                await self._write(lambda transaction: transaction.queue_older_texts())
             else:
                 return
-            await asyncio.sleep(_PAUSE_S)
 
     async def waiting(self) -> int:
         """How many contents wait, counted up to a hundred thousand."""
@@ -99,23 +103,39 @@ class TextsJob:
         """Let go of the reader."""
         await self._reader.close()
 
+    async def _read_or_put_back(self, waiting: WaitingText) -> None:
+        """As `_read`; what fails for a reason of its own waits behind everything else from then on."""
+        try:
+            await self._read(waiting)
+        except Exception as error:
+            if not isinstance(error, Failure) or error.category not in _PASSING:
+                await self._write(lambda transaction: transaction.try_text_again(waiting))
+            raise
+
+    async def _write(self, work: Callable[[TextQueue], T]) -> T:
+        """Write, and leave the writer to others for as long as that took."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        written = await self._store.write(work)
+        await asyncio.sleep(max(_PAUSE_S, loop.time() - begun))
+        return written
+
     async def _read(self, waiting: WaitingText) -> None:
         """One text, if it is still to be read, and its words for all records."""
         work: Callable[[TextQueue], bool] = partial(self._give, waiting.binary_id)
         if waiting.after is None:
             format = text_format(waiting.content.content_type)
             if format is None:  # as an earlier program saw it
-                await self._store.write(lambda transaction: transaction.finish_text(waiting.binary_id))
+                await self._write(lambda transaction: transaction.finish_text(waiting.binary_id))
                 return
             text = await self._text(waiting, format)
             if text is None:
-                await self._store.write(lambda transaction: transaction.try_text_again(waiting))
+                await self._write(lambda transaction: transaction.try_text_again(waiting))
                 return
             self._tell(waiting, format, text)
             work = partial(self._keep, waiting, format, text)
-        while await self._store.write(work):
+        while await self._write(work):
             work = partial(self._give, waiting.binary_id)
-            await asyncio.sleep(_PAUSE_S)
 
     async def _text(self, waiting: WaitingText, format: str) -> ReadText | None:
         """What becomes of the text; None where it is to be tried again."""
