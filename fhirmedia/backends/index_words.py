@@ -8,7 +8,7 @@ cannot tell.
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from fhirmedia.backends.index_dialect import FALSE, Sql, every, sql
 from fhirmedia.r4.query import Text
@@ -89,8 +89,38 @@ def equip(connection: sqlite3.Connection) -> None:
 
 def _words_hold(body: str, asked: str) -> bool:
     sign, alternatives, excluded = json.loads(asked)
-    query = Text("", tuple(map(tuple, alternatives)), tuple(excluded))
-    return words_match(query, _words_of(body, sign))
+    document = _Document(body, sign)
+    if any(map(document.holds, excluded)):
+        return False
+    return any(all(map(document.holds, terms)) for terms in alternatives)
+
+
+class _Document:
+    """A document with its terms of one field; it is only taken apart where the order of words matters."""
+
+    def __init__(self, body: str, sign: str) -> None:
+        self._body = "\n" + body
+        self._sign = sign
+
+    @cached_property
+    def _words(self) -> list[Spellings]:
+        return _words_of(self._body, self._sign)
+
+    def holds(self, term: str) -> bool:
+        """As `word_tests` defines it."""
+        words = spelled(term)
+        if len(words) == 1:
+            return any(self._has(form, whole=len(form) == 1) for form in words[0])
+        if not all(any(self._has(form, whole=True) for form in word) for word in words):
+            return False
+        return words_match(Text("", ((term,),), ()), self._words)
+
+    def _has(self, form: str, *, whole: bool) -> bool:
+        """Whether a token begins with the form, or is it."""
+        token = self._sign + form.replace(" ", _BLANK)
+        ends = ("\n", " ") if whole else ("",)
+        found = any(start + token + end in self._body for start in "\n " for end in ends)
+        return found or (whole and self._body.endswith(("\n" + token, " " + token)))
 
 
 def _words_of(body: str, sign: str) -> list[Spellings]:
