@@ -88,6 +88,9 @@ def test_lag_and_dead_letters_are_visible_and_block_a_switch(served: Served, ind
     answer = asked(served, "DocumentReference?patient=Patient/p")
     assert ids(answer) == {"refused"}
     assert "database answered" in remarks(answer)[0]
+    # Whoever finds nothing is not told that there is something.
+    nothing = asked(served, "DocumentReference?patient=Patient/p&status=superseded")
+    assert (ids(nothing), remarks(nothing)) == (set(), [])
     assert ids(asked(served, DOCUMENTS)) == set()
     assert "could not be taken" in remarks(asked(served, DOCUMENTS))[0]
 

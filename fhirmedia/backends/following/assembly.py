@@ -102,13 +102,13 @@ class Following:
         await self.engine.close()
 
 
-def engine_at(address: IndexAddress, registry: Registry, *, zone: ZoneInfo) -> SearchEngine:
+def engine_at(address: IndexAddress, registry: Registry, *, zone: ZoneInfo, base_url: str = "") -> SearchEngine:
     """The engine; nothing is asked of it yet. Raises Failure INVALID if its library is not installed."""
     # What its client says of nodes that do not answer, `Presence` says once.
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)
     from fhirmedia.backends.elastic import open_engine  # nobody pays for a library that is not used
 
-    return open_engine(address, registry=registry, zone=zone, budget_s=BUDGET_S)
+    return open_engine(address, registry=registry, zone=zone, budget_s=BUDGET_S, base_url=base_url)
 
 
 async def require_usable(address: IndexAddress, registry: Registry, *, zone: ZoneInfo) -> None:
@@ -134,7 +134,7 @@ def follow(
     clock: Clock,
 ) -> Following:
     """All of it; nothing is asked of the engine yet. Raises as `engine_at`."""
-    engine = engine_at(address, registry, zone=zone)
+    engine = engine_at(address, registry, zone=zone, base_url=base_url)
     extractor = Extractor(registry, base_url=base_url, zone=zone)
     outbox = Outbox(folder.records)
     maker = DocumentMaker(folder.records, extractor, types=engine.types)

@@ -51,6 +51,8 @@ class Route:
     why: str
     freshness: Freshness
     without: Collection[Key] = ()
+    is_of_patients: bool = False
+    """Whether what is remarked tells of the Patients that were asked about; whoever finds nothing is not told."""
 
 
 class RoutedIndex:
@@ -88,7 +90,9 @@ class RoutedIndex:
             return replace(hits, freshness=route.freshness)
 
         async def in_database(freshness: Freshness) -> Hits:
-            return replace(await self._database.search(query, page=page), freshness=freshness)
+            hits = await self._database.search(query, page=page)
+            is_told = hits.keys or not route.is_of_patients
+            return replace(hits, freshness=freshness if is_told else Freshness(0))
 
         return await self._ask(route, beside, in_database)
 
@@ -172,7 +176,7 @@ class RoutedIndex:
         patients = choose(query.query, held=self._engine.types).patients
         if patients:
             if not await self._is_caught_up(patients):
-                return _database(query, "it is behind on what was asked for")
+                return replace(_database(query, "it is behind on what was asked for"), is_of_patients=True)
             return route
         now = self._clock()
         if strong and not await self._is_taken_in(now):
