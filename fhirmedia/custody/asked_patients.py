@@ -21,7 +21,7 @@ LOOKED_AT = 50
 """Records of one step on the way to the Patients behind a number."""
 
 LOOKED_AT_MOST = 1000
-"""Records behind a number that are looked at; more of them are not about few people, or were asked for by name."""
+"""Records behind a number that are looked at. Where these are about few Patients, so is most of what was counted."""
 
 PATIENT = "Patient"  # type-name: whom audit names
 
@@ -62,7 +62,7 @@ async def told_of(stores: "Stores", grant: Grant, counted: Sequence[Query], *, t
 
 
 async def few_patients(index: SearchIndex, records: RecordStore, narrowed: NarrowedQuery) -> tuple[str, ...]:
-    """Ids of all Patients whose records a query selects, where they are fewer than FLOOR; none otherwise."""
+    """Ids of the Patients of the first LOOKED_AT_MOST records a query selects; none, where they are FLOOR or more."""
     found: dict[str, None] = {}
     after, seen = None, 0
     while True:
@@ -72,7 +72,7 @@ async def few_patients(index: SearchIndex, records: RecordStore, narrowed: Narro
                 found |= dict.fromkeys(record.facts.patients)
         seen += len(hits.keys)
         after = hits.next
-        if len(found) >= FLOOR or (after is not None and seen >= LOOKED_AT_MOST):
+        if len(found) >= FLOOR:
             return ()
-        if after is None:
+        if after is None or seen >= LOOKED_AT_MOST:
             return tuple(found)

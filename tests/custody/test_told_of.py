@@ -89,8 +89,10 @@ def test_few_are_found_behind_many_records_within_bounds(monkeypatch: pytest.Mon
     monkeypatch.setattr(telling, "LOOKED_AT", 4)
     monkeypatch.setattr(telling, "LOOKED_AT_MOST", 8)
     assert behind(Held(*"pppppppq")) == ("p", "q")
-    assert behind(Held(*"ppppppppq")) == ()
-    held = Held(*"pqrstuvwxyz")
+    held = Held(*"ppppppppqrstu")
+    assert behind(held) == ("p",)
+    assert held.read_so_far == 8
+    held = Held(*"pqpqrstuvwxyz")
     assert behind(held) == ()
     assert held.read_so_far == 8
 
