@@ -127,7 +127,7 @@ def filling(served: Served, address: str) -> "subprocess.Popen[str]":
 
 
 def test_reindex_resumes_counts_switches_and_goes_back(served: Served, index_address: str) -> None:
-    put_many(served, 2500)
+    put_many(served, 2000)
     drained(served)
     first, there = live(served), ids(asked(served, PATIENT_SCOPED))
     process = filling(served, index_address)
@@ -135,7 +135,7 @@ def test_reindex_resumes_counts_switches_and_goes_back(served: Served, index_add
     process.kill()
     process.communicate()
     ((begun, documents),) = rows(served, "SELECT name, documents FROM index_generation WHERE state = 'filling'")
-    assert 0 < documents < 2500
+    assert 0 < documents < 2000
     # What is written meanwhile is found in both.
     put_media(served, "between")
     delete_media(served, "many-7")
