@@ -42,8 +42,9 @@ _SEAL = object()
 
 _LISTING: tuple[Action, ...] = ("read", "search")
 _SEARCHING: tuple[Action, ...] = ("search",)
-_SAID = frozenset({CONTENT, NARRATIVE})
+_SAID = frozenset({CONTENT, NARRATIVE, "text"})
 """Fields of words that tell what documents say."""
+_HOLDER = "Binary"  # type-name: it stands for what attachments say
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +127,11 @@ class Grant:
         """The query cut to records of these types that the Caller may both read and search; or, not `listing`, search.
 
         Every query inside it (Chain, Has) is cut to the records the Caller may search of the types it names. Who asks
-        for words of documents has to be allowed to read, too: word by word, they could be guessed. Raises Failure
-        FORBIDDEN if one of the types may not be listed, or an inner query names a type that may not be searched;
-        INTERNAL for an inner query that names no type.
+        for words of documents has to be allowed to read, too, and for those of contents to read Binary: word by word,
+        they could be guessed. Raises Failure FORBIDDEN if one of the types may not be listed, or an inner query names a
+        type that may not be searched; INTERNAL for an inner query that names no type.
         """
-        actions = _LISTING if listing or _asks_words(query) else _SEARCHING
-        for each in sorted(types):
-            for action in reversed(actions):
-                self.require(action, each)
+        actions = self._required(query, types, listing=listing)
         reach = self._reach(frozenset(types), actions)
         return NarrowedQuery(_all((reach, self._inside(query))), _SEAL)
 
@@ -169,24 +167,32 @@ class Grant:
         types = types_named(query)
         if types is None:
             raise Failure(Category.INTERNAL, "An inner query names no type.")
-        actions = _LISTING if _asks_words(query) else _SEARCHING
+        return _all((self._reach(types, self._required(query, types, listing=False)), self._inside(query)))
+
+    def _required(self, query: Query, types: Collection[str], *, listing: bool) -> tuple[Action, ...]:
+        """What a query does to records of these types; raises Failure FORBIDDEN where that is not allowed."""
+        said = _SAID.intersection(_words_asked(query))
+        actions = _LISTING if listing or said else _SEARCHING
         for each in sorted(types):
             for action in reversed(actions):
                 self.require(action, each)
-        return _all((self._reach(types, actions), self._inside(query)))
+        if CONTENT in said:
+            self.require("read", _HOLDER)
+        return actions
 
 
-def _asks_words(query: Query) -> bool:
-    """Whether a query asks what records and their attachments say; the queries inside it are asked by themselves."""
+def _words_asked(query: Query) -> Iterator[str]:
+    """The fields of words a query asks; the queries inside it are asked by themselves."""
     match query:
         case All(parts) | Any(parts):
-            return any(map(_asks_words, parts))
+            for part in parts:
+                yield from _words_asked(part)
         case Not(part):
-            return _asks_words(part)
+            yield from _words_asked(part)
         case Text(field):
-            return field in _SAID
+            yield field
         case _:
-            return False
+            pass
 
 
 def _inner(query: Query) -> Iterator[tuple[Query, Query]]:

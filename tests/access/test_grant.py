@@ -236,9 +236,10 @@ def test_inner_queries_are_narrowed_for_their_own_types(form: Anything, wrap: An
 
 
 SAYS = Text("_content", (("zebra",),))
+BYTES = rule("r", "Binary")
 
 
-@pytest.mark.parametrize("field", ["_content", "_text"])
+@pytest.mark.parametrize("field", ["_content", "_text", "text"])
 @pytest.mark.parametrize(
     "wrap", [lambda node: node, Not, lambda node: All((WORDS, node)), lambda node: Any((WORDS, Not(node)))]
 )
@@ -247,10 +248,23 @@ def test_who_may_not_read_asks_nothing_of_what_documents_say(field: str, wrap: A
     counting = Grant((rule("s", "Media", PHOTOS),))
     assert refused(lambda: counting.narrow(asked, types=("Media",), listing=False)) is Category.FORBIDDEN
     assert counting.narrow(Text("code:text", (("zebra",),)), types=("Media",), listing=False)
-    both = Grant((rule("s", "Media", PHOTOS), rule("r", "Media", UNIT_A)))
+    both = Grant((rule("s", "Media", PHOTOS), rule("r", "Media", UNIT_A), BYTES))
     narrowed = both.narrow(asked, types=("Media",), listing=False).query
     parts = asked.parts if isinstance(asked, All) else (asked,)
     assert narrowed == All((MEDIA_TYPE, UNIT_A, PHOTOS, *parts))
+
+
+@pytest.mark.parametrize("listing", [True, False])
+def test_words_of_contents_take_the_right_to_read_these(listing: bool) -> None:
+    rules = (rule("rs", "Media"), rule("s", "Binary"))
+    refusal = refused(lambda: Grant(rules).narrow(All((WORDS, Not(SAYS))), types=("Media",), listing=listing))
+    assert refusal is Category.FORBIDDEN
+    inner = Has("subject", All((MEDIA_TYPE, SAYS)))
+    assert (
+        refused(lambda: Grant((*rules, rule("rs", "Patient"))).narrow(inner, types=("Patient",))) is Category.FORBIDDEN
+    )
+    assert Grant(rules).narrow(Text("_text", (("zebra",),)), types=("Media",), listing=listing)
+    assert Grant((*rules, BYTES)).narrow(SAYS, types=("Media",), listing=listing)
 
 
 @pytest.mark.parametrize("form", [Chain, Has])
@@ -258,7 +272,7 @@ def test_words_of_documents_inside_take_the_right_to_read_there(form: Anything) 
     asked = form("subject", All((PATIENT_TYPE, SAYS)))
     searching = Grant((rule("rs", "Media"), rule("s", "Patient", UNIT_B)))
     assert refused(lambda: searching.narrow(asked, types=("Media",))) is Category.FORBIDDEN
-    reading = Grant((rule("s", "Media"), rule("s", "Patient", UNIT_B), rule("r", "Patient", UNIT_A)))
+    reading = Grant((rule("s", "Media"), rule("s", "Patient", UNIT_B), rule("r", "Patient", UNIT_A), BYTES))
     narrowed = reading.narrow(asked, types=("Media",), listing=False).query
     assert narrowed == All((MEDIA_TYPE, form("subject", All((PATIENT_TYPE, UNIT_A, UNIT_B, SAYS)))))
 
