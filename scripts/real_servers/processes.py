@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +32,11 @@ class Running:
 
     def alive(self) -> bool:
         """Whether it is still running, and not only waiting to be collected."""
+        living = _born(self.pid) == self.born
         for child in _CHILDREN:
-            if child.pid == self.pid:
+            if child.pid == self.pid and not living:
                 child.poll()
-        return _born(self.pid) == self.born
+        return living
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal if it is alive."""
@@ -58,6 +60,11 @@ class Running:
             if time.monotonic() > until:
                 return False
             time.sleep(0.02)
+        for child in _CHILDREN:
+            if child.pid == self.pid:
+                with suppress(subprocess.TimeoutExpired):
+                    # Its threads may need a moment longer than its first one.
+                    child.wait(timeout=5.0)
         return True
 
 

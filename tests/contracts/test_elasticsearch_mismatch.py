@@ -34,11 +34,15 @@ ZONE = ZoneInfo("Europe/Stockholm")
 EVERYBODY = Grant((Rule(frozenset(ACTIONS), frozenset(REGISTRY.types), EVERYTHING),))
 
 
-def standing_in(status: int, body: Any, headers: dict[str, str]) -> Iterator[str]:
-    """A server that answers everything so."""
+def standing_in(
+    status: int, body: Any, headers: dict[str, str], *, heard: list[str | None] | None = None
+) -> Iterator[str]:
+    """A server that answers everything so; `heard` gets who asked."""
 
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if heard is not None:
+                heard.append(self.headers["Authorization"])
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             said = json.dumps(body).encode()
             self.send_response(status)
@@ -201,6 +205,21 @@ def test_writes_that_wait_keep_no_search_waiting() -> None:
         asyncio.run(asyncio.wait_for(run(lambda: silent.getsockname()[1]), timeout=20))
     for each in taken:
         each.close()
+
+
+def test_the_key_goes_along_with_every_request(tmp_path: Path) -> None:
+    heard: list[str | None] = []
+    (tmp_path / "key").write_text("aWQ6c2VjcmV0\n")
+    for address in standing_in(200, nodes("8.19.0"), ELASTIC, heard=heard):
+        where = IndexAddress((address,), api_key_file=tmp_path / "key")
+
+        async def run(where: IndexAddress) -> None:
+            engine = open_engine(where, registry=REGISTRY, zone=ZONE, budget_s=1)
+            await engine.ping()
+            await engine.close()
+
+        asyncio.run(run(where))
+    assert heard == ["ApiKey aWQ6c2VjcmV0"]
 
 
 def test_a_server_that_stands_still_is_not_waited_for() -> None:
