@@ -23,12 +23,15 @@ from fhirmedia.backends.pending_rows import PendingRows
 from fhirmedia.backends.records_sql import record_of
 from fhirmedia.backends.sqlite import failure_of, open_reader, open_writer
 from fhirmedia.core.records import Record
-from fhirmedia.r4.added import AddedParameter, dump_added, load_added
+from fhirmedia.r4.added import AddedParameter, dump_added, load_added, require_own_name
 from fhirmedia.r4.registry import Registry
 from fhirmedia.r4.values import IndexEntries
 
 AT_ONCE = 50
 """Resources in one transaction, for which writers wait: some 30 ms."""
+
+TURN_S = 0.1
+"""A transaction ends earlier where its resources take longer than this, as those with long texts do."""
 
 _CHECKPOINT_EVERY = 40
 _END = "SELECT coalesce(max(sequence), 0) FROM record_version"
@@ -69,13 +72,14 @@ class Filling:
     def begin(self) -> int:
         """Have every later write indexed by the parameter, and nobody search by it; how many resources are to be done.
 
-        One that was begun with the same definition goes on where it stopped. Raises Failure DISK_FULL or UNAVAILABLE,
-        as all of them do.
+        One that was begun with the same definition goes on where it stopped. Raises Failure INVALID as
+        `require_own_name`, and DISK_FULL or UNAVAILABLE, as all of them do.
         """
         with self._turn() as connection:
             added = load_added(added_text(connection), self._own)
             before = next((each for each in added if each.code == self._parameter.code), None)
             others = [each for each in added if each.code != self._parameter.code]
+            require_own_name(self._parameter, others)
             found = fill_of(connection, self._parameter.code)
             is_resumed = found is not None and before is not None and before.resource == self._parameter.resource
             if found is None or not is_resumed:
@@ -91,19 +95,30 @@ class Filling:
     def run(self, entries_of: Callable[[Record], IndexEntries], *, done: Callable[[int], None]) -> None:
         """Do it; `entries_of` knows the parameter, `done` is told of resources as their rows are durable."""
         for number, records in enumerate(self._batches(), 1):
-            entries = [entries_of(record) for record in records]
-            last = records[-1]
-            with self._turn() as connection:
-                self._index.begin(connection)
-                pending = PendingRows(connection)
-                for record, made in zip(records, entries, strict=True):
-                    self._stage(connection, pending, record, made)
-                pending.write_own()
-                self._fill = Fill(self._fill.until, last.key.type, last.sequence)
-                put_fill(connection, self._parameter.code, self._fill)
+            waiting = [(record, entries_of(record)) for record in records]
+            while waiting:
+                begun = time.monotonic()
+                del waiting[: self._index_some(waiting)]
+                if waiting:
+                    time.sleep(time.monotonic() - begun)  # others want to write, too
             if number % _CHECKPOINT_EVERY == 0:
                 self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             done(len(records))
+
+    def _index_some(self, waiting: Sequence[tuple[Record, IndexEntries]]) -> int:
+        """Index the first of them in one transaction; how many."""
+        with self._turn() as connection:
+            self._index.begin(connection)
+            pending = PendingRows(connection)
+            number, until = 0, time.monotonic() + TURN_S
+            while number < len(waiting) and (number == 0 or time.monotonic() < until):
+                self._stage(connection, pending, *waiting[number])
+                number += 1
+            pending.write_own()
+            last = waiting[number - 1][0]
+            self._fill = Fill(self._fill.until, last.key.type, last.sequence)
+            put_fill(connection, self._parameter.code, self._fill)
+        return number
 
     def finish(self) -> None:
         """Have it searched by, from now on."""

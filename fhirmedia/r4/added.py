@@ -82,6 +82,14 @@ def _added(resource: JsonObject, registry: Registry, board: Switchboard, *, read
     return AddedParameter(resource, ready, parameters)
 
 
+def require_own_name(parameter: AddedParameter, others: Iterable[AddedParameter]) -> None:
+    """Raise Failure INVALID where another parameter that was added has the id or the url of this one."""
+    for each in others:
+        for name in ("id", "url"):
+            if each.resource[name] == parameter.resource[name]:
+                raise refused(f"The {name} is that of {each.code}, which was added before.", _of(name))
+
+
 def dump_added(added: Iterable[AddedParameter]) -> str:
     """All of them as one text."""
     return json.dumps([{"ready": each.ready, "resource": dump(each.resource).decode()} for each in added])
