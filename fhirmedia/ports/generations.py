@@ -80,6 +80,9 @@ class SearchEngine(Protocol):
     async def is_sound(self, generation: str) -> bool:
         """Whether it is there whole, and as this program would make it."""
 
+    async def is_complete(self, generation: str) -> bool:
+        """Whether all of it can be searched at present; one that is sound may have lost a part with a node."""
+
     async def generations(self) -> Collection[str]:
         """Those there are, of this installation."""
 

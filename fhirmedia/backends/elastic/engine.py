@@ -121,6 +121,14 @@ class ElasticEngine:
                     return False
         return True
 
+    async def is_complete(self, generation: str) -> bool:
+        """Whether every shard of its indices, which are there, is on some node. Raises Failure UNAVAILABLE."""
+        path = f"/_cluster/health/{self._where(generation)}"
+        late = frozenset({HTTPStatus.REQUEST_TIMEOUT})
+        answer = await self._client.ask("GET", path, within_s=_WITHIN_S, accepted=late, timeout="1s")
+        with understood():
+            return bool(answer.body["status"] != "red")
+
     async def generations(self) -> Collection[str]:
         """Those that have an index. Raises Failure UNAVAILABLE."""
         path = f"/_cat/indices/{self._names.pattern()}"

@@ -22,6 +22,8 @@ CHECK_S = 30.0
 _LOOK_S = 0.5
 _REST_S = 5.0
 KEPT_MS = 7 * 86_400_000
+GIVEN_UP_S = 600.0
+"""So long a part of an index may be on no node before that index is lost."""
 
 log = logging.getLogger("fhirmedia")
 
@@ -43,6 +45,9 @@ class Keeper:
         self._turn = turn
         self._checked = float("-inf")
         self._returns = -1
+        self._incomplete: dict[str, float] = {}
+        self._started = clock()
+        self._stood_aside = False
 
     async def run(self, *, stands_by: Callable[[], bool] = lambda: False) -> None:
         """Look now and then whether all is well, until cancelled."""
@@ -65,23 +70,41 @@ class Keeper:
             if not is_mine:
                 return
             if self._presence.returns != self._returns or time.monotonic() - self._checked > CHECK_S:
+                if self._presence.returns != self._returns:
+                    self._incomplete.clear()
                 self._returns = self._presence.returns
                 await self._check()
                 self._checked = time.monotonic()
             live = self._outbox.generations().live
-            if live is None or live.fingerprint != self._engine.fingerprint:
+            if (live is None or live.fingerprint != self._engine.fingerprint) and not self._stands_aside():
                 await self._fill()
             await self._clear()
 
+    def _stands_aside(self) -> bool:
+        """Whether another version of the program, which was started later than this one, looks after the index."""
+        targets = self._outbox.generations().targets
+        foreign = [each for each in targets if each.fingerprint != self._engine.fingerprint]
+        is_newer = any(each.state_since > self._started for each in foreign)
+        if is_newer and not self._stood_aside:
+            log.warning("another version of the program fills the search index; start this one anew if it is to")
+        self._stood_aside = is_newer
+        return is_newer
+
     async def _check(self) -> None:
-        newest = self._outbox.newest()
         for each in self._outbox.generations().targets:
             if each.fingerprint != self._engine.fingerprint:
                 continue
             if not await self._engine.is_sound(each.name):
                 await self._lose(each, "is gone, or not as it was made")
-            elif await self._engine.newest_order(each.name) > newest:
+            elif not await self._engine.is_complete(each.name):
+                since = self._incomplete.setdefault(each.name, time.monotonic())
+                if time.monotonic() - since > GIVEN_UP_S:
+                    await self._lose(each, "has parts that are on no node")
+            # The engine first: a change that comes in between has its number in the database before it is there.
+            elif await self._engine.newest_order(each.name) > self._outbox.newest():
                 await self._lose(each, "is ahead of the database, which seems to have been restored")
+            else:
+                self._incomplete.pop(each.name, None)
 
     async def _lose(self, generation: Generation, why: str) -> None:
         log.error("the search index (%s) %s; it is filled anew where it is needed", generation.state, why)
