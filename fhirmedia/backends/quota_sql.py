@@ -38,11 +38,13 @@ class QuotaSql:
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._connection.execute(_FORGET, (now,))
                 found = self._connection.execute(_GET, (hashed,)).fetchone()
-                back_at = (now if found is None else found[0]) + self._each_ms
+                # No more than all of it can be spent: a clock that was ahead once locks nobody out for as long.
+                spent = now if found is None else min(found[0], now + HOUR_MS)
+                back_at = spent + self._each_ms
                 too_late = back_at - now - HOUR_MS
+                self._connection.execute(_PUT, (hashed, spent if too_late > 0 else back_at))
                 if too_late > 0:
                     return int(too_late // 1000) + 1
-                self._connection.execute(_PUT, (hashed, back_at))
         except sqlite3.Error as error:
             raise failure_of(error) from error
         return 0

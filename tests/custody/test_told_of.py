@@ -257,6 +257,16 @@ def test_a_quota_comes_back_evenly_and_is_shared(tmp_path: Path) -> None:
     other.close()
 
 
+def test_a_clock_that_was_ahead_locks_nobody_out(tmp_path: Path) -> None:
+    quota = QuotaSql(tmp_path / "quota.db", per_hour=4)
+    now = 1_000_000_000_000
+    assert quota.spend("kim", now=now + 1000 * HOUR_MS) == 0
+    assert quota.spend("kim", now=now) == 901
+    assert quota.spend("kim", now=now + 901_000) == 0
+    assert quota.spend("kim", now=now + 901_000) > 0
+    quota.close()
+
+
 def test_a_file_that_is_damaged_is_made_anew(tmp_path: Path) -> None:
     path = tmp_path / "quota.db"
     path.write_bytes(b"no database at all" * 100)
