@@ -40,7 +40,7 @@ pytestmark = pytest.mark.services
 
 ZONE = ZoneInfo("Europe/Stockholm")
 TYPES = ("Media", "Patient")
-EVERYBODY = Grant((Rule(frozenset(ACTIONS), frozenset((*TYPES, "ImagingStudy")), EVERYTHING),))
+EVERYBODY = Grant((Rule(frozenset(ACTIONS), frozenset((*TYPES, "ImagingStudy", "Binary")), EVERYTHING),))
 T = TypeVar("T")
 
 
@@ -160,10 +160,10 @@ def test_what_cannot_be_kept_is_refused_by_itself(empty: Place) -> None:
 
 
 def test_documents_of_any_size_get_there(place: Place) -> None:
-    texts = [texted(f"Media/size-{number}", f"number{number} " * 60_000) for number in range(12)]
+    texts = [texted(f"Media/size-{number}", f"number{number} " * 60_000) for number in range(8)]
     assert place.write(*texts) == {}
-    for number in (0, 11):
-        assert place.found(Text("_content", ((f"number{number}",),)))[0] == f"Media/size-{number or 0}"
+    for number in (0, 7):
+        assert place.found(Text("_content", ((f"number{number}",),))) == [f"Media/size-{number}"]
 
 
 def test_replay_and_reorder(place: Place) -> None:
