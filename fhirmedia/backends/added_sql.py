@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -28,12 +29,14 @@ _CLEAR = "DELETE FROM idx_state WHERE name = ?"
 class Fill(NamedTuple):
     """How far the resources written up to `until` are indexed by a parameter: those of `type` up to `after`.
 
-    Types are done in the order of their names; 0 resources of the first type are done where `type` is empty.
+    Types are done in the order of their names; 0 resources of the first type are done where `type` is empty. `dropped`
+    are types that an earlier definition had and this one has not: they are rid of its values.
     """
 
     until: int
     type: str = ""
     after: int = 0
+    dropped: Sequence[str] = ()
 
 
 def added_text(connection: sqlite3.Connection) -> str:

@@ -84,10 +84,11 @@ class Filling:
             is_resumed = found is not None and before is not None and before.resource == self._parameter.resource
             if found is None or not is_resumed:
                 (end,) = connection.execute(_END).fetchone()
-                found = Fill(end)
+                found = Fill(end, dropped=_dropped(before, found, self._parameter))
                 put_added(connection, dump_added([*others, replace(self._parameter, ready=False)]))
                 put_fill(connection, self._parameter.code, found)
             self._fill = found
+            self._types = sorted({*self._parameter.parameters, *found.dropped})
         if before is not None and before.ready:
             time.sleep(3 * FOLLOW_S)  # until everybody has stopped searching by the old definition
         return self._left()
@@ -116,7 +117,7 @@ class Filling:
                 number += 1
             pending.write_own()
             last = waiting[number - 1][0]
-            self._fill = Fill(self._fill.until, last.key.type, last.sequence)
+            self._fill = self._fill._replace(type=last.key.type, after=last.sequence)
             put_fill(connection, self._parameter.code, self._fill)
         return number
 
@@ -171,3 +172,9 @@ class Filling:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+
+def _dropped(before: AddedParameter | None, fill: Fill | None, now: AddedParameter) -> list[str]:
+    """Types that may have values of an earlier definition, whether that was filled in or not, and none of this one."""
+    had = {*(() if before is None else before.parameters), *(() if fill is None else fill.dropped)}
+    return sorted(had - now.parameters.keys())

@@ -127,7 +127,7 @@ class Latecomers:
 
     def __init__(self, own: Registry, known: str, *, base_url: str, zone: ZoneInfo) -> None:
         self._own = own
-        self._known = {each.code: each.resource for each in load_added(known, own)}
+        self._known = {each.code: each for each in load_added(known, own)}
         self._base_url, self._zone = base_url, zone
         self._text = known
         self._extractor: Extractor | None = None
@@ -143,13 +143,18 @@ class Latecomers:
             raise Failure(
                 Category.UNAVAILABLE, "This process is older than the search parameters of its folder; start it anew."
             ) from None
-        late = [each for each in added if self._known.get(each.code) != each.resource]
         types: dict[str, ServedType] = {}
-        for each in late:
-            for type, parameter in each.parameters.items():
+        codes: dict[str, tuple[str, ...]] = {}
+        for each in added:
+            had = self._known.get(each.code)
+            if had is not None and had.resource == each.resource:
+                continue
+            for type in {*each.parameters, *(() if had is None else had.parameters)}:
                 before = types.get(type, replace(self._own.types[type], indexed={}, parameters={}, membership=()))
-                types[type] = replace(before, indexed=_more(before.indexed, parameter))
-        self._codes = {type: tuple(served.indexed) for type, served in types.items()}
+                now = each.parameters.get(type)
+                types[type] = before if now is None else replace(before, indexed=_more(before.indexed, now))
+                codes[type] = (*codes.get(type, ()), each.code)
+        self._codes = codes
         made = replace(self._own, types=types)
         self._extractor = Extractor(made, base_url=self._base_url, zone=self._zone) if types else None
         self._text = text

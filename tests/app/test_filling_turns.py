@@ -18,7 +18,7 @@ from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.registry import load_registry
 from fhirmedia.r4.values import IndexEntries
 from tests.app.test_added_parameter import called
-from tests.custody.inhabited import BASE, ZONE, inhabited
+from tests.custody.inhabited import BASE, ZONE, Inhabited, inhabited
 
 OWN = load_registry()
 MEDIA = 3
@@ -74,3 +74,38 @@ async def test_two_that_are_added_have_names_of_their_own(tmp_path: Path, name: 
             pytest.raises(Failure, match=f"The {name} is that of first"),
         ):
             filling.begin()
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_a_type_that_a_definition_drops_is_rid_of_its_values(tmp_path: Path, is_stopped: bool) -> None:
+    parts = {"Media": "Media.note.text", "Observation": "Observation.note.text"}
+    wide = added("said", base=[*parts], expression=" | ".join(parts.values()))
+    narrow = added("said", base=["Media"], expression=parts["Media"])
+    note = [{"text": "a wound"}]
+    seen = {"status": "final", "code": {"text": "x"}, "subject": {"reference": "Patient/p"}, "note": note}
+
+    def fill(here: Inhabited, parameter: AddedParameter, *, stopped: bool = False) -> None:
+        registry = with_added(OWN, [parameter])
+        extractor = Extractor(registry, base_url=BASE, zone=ZoneInfo(ZONE))
+        with Filling(here.folder, parameter, own=OWN) as filling:
+            filling.begin()
+            if not stopped:
+                filling.run(
+                    lambda record: extractor.entries(
+                        parse_json(record.body or b"{}"), key=record.key, last_updated_ms=0
+                    ),
+                    done=lambda _number: None,
+                )
+                filling.finish()
+
+    async with inhabited(tmp_path / "data") as here:
+        await here.media("m", note=note)
+        await here.put({"resourceType": "Observation", "id": "first", **seen})
+        fill(here, wide)
+        assert (await here.check()).findings == []
+    async with inhabited(tmp_path / "data") as here:  # which knows the wide one
+        if is_stopped:
+            fill(here, narrow, stopped=True)
+        fill(here, narrow)
+        await here.put({"resourceType": "Observation", "id": "second", **seen})
+        assert (await here.check()).findings == []
