@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,9 @@ def elasticsearch_address() -> Iterator[str]:
     """Where the shared Elasticsearch is, as FHIRMEDIA_INDEX has it, without a prefix."""
     with ExitStack() as stack:
         stack.enter_context(shared.used("elasticsearch"))
-        yield _address("elasticsearch")
+        address = _address("elasticsearch")
+        _clear(address)
+        yield address
 
 
 @pytest.fixture
@@ -59,6 +62,14 @@ def _address(name: str) -> str:
         pytest.fail(f"{name} is required and cannot be had: {problem}", pytrace=False)
 
 
+def _clear(address: str) -> None:
+    """Remove what runs that were killed left behind."""
+    for name in _named(address, "t*"):
+        number = name[1:].partition("-")[0]
+        if number.isdigit() and not Path("/proc", number).exists():
+            asked(address, "DELETE", f"/{name}")
+
+
 def _prefixed(address: str) -> Iterator[str]:
     prefix = f"t{os.getpid()}-{next(_NUMBERS)}"
     yield f"{address}/{prefix}"
@@ -67,8 +78,12 @@ def _prefixed(address: str) -> Iterator[str]:
 
 
 def indices(address: str, prefix: str) -> list[str]:
-    """The names of the indices that begin with a prefix."""
-    answer = json.loads(asked(address, "GET", f"/_cat/indices/{prefix}-*?h=index&format=json"))
+    """The names of the indices of a prefix."""
+    return _named(address, f"{prefix}-*")
+
+
+def _named(address: str, pattern: str) -> list[str]:
+    answer = json.loads(asked(address, "GET", f"/_cat/indices/{pattern}?h=index&format=json"))
     return [row["index"] for row in answer]
 
 
