@@ -139,7 +139,7 @@ class Trials:
         self._functions = living_functions(frozenset(str(self._table.root / mutant.path) for mutant in self._mutants))
         jobs = [partial(self._trial, mutant, self._order(mutant, judges), items) for mutant in self._mutants]
         limits = [self._limit(mutant, judges) for mutant in self._mutants]
-        results = list(self._run(jobs, limits=limits))
+        results = list(self._run(jobs, limits=limits, ended=partial(self._tell_survivor, judges)))
         return self._report(results, judges, seconds=time.monotonic() - started)
 
     def _report(self, results: Sequence[int], judges: Judges, *, seconds: float) -> int:
@@ -148,11 +148,6 @@ class Trials:
         excused = [mutant for mutant in survivors if mutant.name in self._table.excuses]
         paths = {mutant.path for mutant in self._mutants}
         idle = {name for name in self._table.excuses if name.partition(" ")[0] in paths} - {m.name for m in excused}
-        for mutant in survivors:
-            if mutant not in excused:
-                reached = bool(self._order(mutant, judges))
-                self._say(f"survived: {mutant.path}:{mutant.lines[0]}{'' if reached else ' (no test comes here)'}")
-                self._say(f"    mutant = {json.dumps(mutant.name, ensure_ascii=False)}")
         for mutant in broken:
             self._say(f"not tried: {mutant.path}:{mutant.lines[0]} {mutant.name}")
         for name in sorted(idle):
@@ -164,6 +159,16 @@ class Trials:
             f" {len(excused)} excused with a reason, {open_ones} survived, {len(broken)} not tried; {seconds:.0f} s"
         )
         return int(bool(open_ones or broken or idle))
+
+    def _tell_survivor(self, judges: Judges, number: int, result: int) -> None:
+        """At once, so that a run that is ended early has told something."""
+        mutant = self._mutants[number]
+        if result == SURVIVED and mutant.name not in self._table.excuses:
+            reached = bool(self._order(mutant, judges))
+            self._say(f"survived: {mutant.path}:{mutant.lines[0]}{'' if reached else ' (no test comes here)'}")
+            self._say(f"    mutant = {json.dumps(mutant.name, ensure_ascii=False)}")
+        if (number + 1) % 100 == 0:
+            self._say(f"    {number + 1} of {len(self._mutants)} tried")
 
     # The first pass
 
@@ -225,7 +230,13 @@ class Trials:
 
     # Forks
 
-    def _run(self, jobs: Sequence[Callable[[], int]], *, limits: Sequence[float]) -> Iterator[int]:
+    def _run(
+        self,
+        jobs: Sequence[Callable[[], int]],
+        *,
+        limits: Sequence[float],
+        ended: Callable[[int, int], None] = lambda _number, _result: None,
+    ) -> Iterator[int]:
         """The outcome of each job, in order; two run at a time, each in a fork and a folder of its own."""
         results: dict[int, int] = {}
         running: dict[int, tuple[int, float, Path]] = {}
@@ -242,6 +253,7 @@ class Trials:
                     results[number] = os.waitstatus_to_exitcode(status) if done else SLOW
                     if results[number] not in (SURVIVED, KILLED, SLOW, BROKEN):
                         results[number] = KILLED
+                    ended(number, results[number])
                     killer = room / "killer"
                     if killer.exists():
                         self._kills[killer.read_text()] += 1
