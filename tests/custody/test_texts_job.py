@@ -351,7 +351,7 @@ async def test_one_process_reads_and_another_takes_over(
         await asyncio.sleep(0.2)
         assert waiting(here) == ["a"]
         held.close()
-        for _ in range(500):
+        for _ in range(3000):
             await asyncio.sleep(0.01)
             if not waiting(here):
                 break
@@ -361,7 +361,7 @@ async def test_one_process_reads_and_another_takes_over(
         await asyncio.sleep(0.2)
         here.sql("ALTER TABLE elsewhere RENAME TO pending_text")
         await here.upload(b"mer", "b")
-        for _ in range(500):
+        for _ in range(3000):
             await asyncio.sleep(0.01)
             if not waiting(here):
                 break
