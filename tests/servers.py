@@ -2,11 +2,13 @@
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -48,6 +50,14 @@ class Served:
     def importer(self) -> dict[str, str]:
         """Headers of one who may choose ids and leave references unchecked."""
         return self.headers("system/*.cruds", roles=["importer"])
+
+    def until_read(self) -> None:
+        """Wait until no content waits for its text, which is read behind the writes."""
+        with closing(sqlite3.connect(f"file:{self.folder / 'records.db'}?mode=ro", uri=True)) as database:
+            until = time.monotonic() + 60
+            while database.execute("SELECT count(*) FROM pending_text").fetchone()[0]:
+                assert time.monotonic() < until, "texts still wait"
+                time.sleep(0.02)
 
     def put(self, resource: dict[str, Any], headers: dict[str, str] | None = None) -> httpx.Response:
         """PUT a resource under its own id, as importer unless told otherwise."""

@@ -72,6 +72,7 @@ def furnish(served: Served, *, number: int = 10) -> None:
     require(served.http.delete(f"{served.base}/Media/m1", headers=headers))
     require(served.http.get(f"{served.base}/Media/m0", headers=headers))
     require(served.http.get(f"{served.base}/Binary/picture-0", headers=headers))
+    served.until_read()
 
 
 def store(served: Served, binary_id: str, content: bytes) -> None:

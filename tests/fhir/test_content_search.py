@@ -3,10 +3,7 @@
 import base64
 import os
 import signal
-import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -71,11 +68,7 @@ def inline(content_type: str, content: bytes) -> Body:
 
 def settled(served: Served) -> None:
     """Wait until no content waits for its text."""
-    with closing(sqlite3.connect(f"file:{served.folder / 'records.db'}?mode=ro", uri=True)) as database:
-        until = time.monotonic() + 60
-        while database.execute("SELECT count(*) FROM pending_text").fetchone()[0]:
-            assert time.monotonic() < until, "texts still wait"
-            time.sleep(0.02)
+    served.until_read()
 
 
 def found(served: Served, type: str, words: str, headers: dict[str, str] | None = None) -> list[str]:
