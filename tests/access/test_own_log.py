@@ -50,11 +50,20 @@ def test_the_patient_and_auditors_read_it(living: House) -> None:
         anna(patient="bo"),
         anna("patient/Media.rs"),
         anna("patient/Patient.s"),
+        anna("user/*.cruds"),
         someone(),
         derm(),
         someone("system/*.cruds"),
     ],
-    ids=["another patient", "no right to itself", "no right to read", "staff", "a unit", "a system"],
+    ids=[
+        "another patient",
+        "no right to itself",
+        "no right to read",
+        "staff with her record open",
+        "staff",
+        "a unit",
+        "a system",
+    ],
 )
 def test_nobody_else_does(living: House, caller: Caller) -> None:
     with refused(Category.NOT_FOUND):
