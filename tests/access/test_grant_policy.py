@@ -12,6 +12,7 @@ from fhirmedia.access.grant import ACTIONS, Action, Grant
 from fhirmedia.access.policy import grant_for, scope_parser
 from fhirmedia.access.scopes import render
 from fhirmedia.access.security_labels import CONFIDENTIALITY_SYSTEM, security_to_store
+from fhirmedia.access.unsettled import SETTLED, Unsettled
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key
 from fhirmedia.r4.registry import Registry, load_registry
@@ -365,3 +366,15 @@ def test_every_step_of_confidentiality_is_in_order() -> None:
         assert store([conf(low)], [conf(high)]) == [conf(high)]
         with pytest.raises(Failure):
             store([conf(high)], [conf(low)])
+
+
+def test_where_nothing_waits_nobody_is_limited() -> None:
+    bindings: list[dict[str, Any]] = [{"units": frozenset({"skin"})}, {"enterprise": "north"}]
+    bindings.append({"all_units": True, "enterprise": "north"})
+    bound = [caller("user/*.rs", **each) for each in bindings]
+    assert [SETTLED.limits(each) for each in bound] == [(), (), ()]
+    encounters, units = Unsettled(encounters=frozenset({"Encounter/e"})), Unsettled(units=frozenset({"u"}))
+    assert [len(encounters.limits(each)) for each in bound] == [1, 1, 1]
+    assert [len(units.limits(each)) for each in bound] == [0, 1, 1]
+    everywhere = caller("user/*.rs", all_units=True)
+    assert encounters.limits(everywhere) == units.limits(everywhere) == ()
