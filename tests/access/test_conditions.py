@@ -76,6 +76,8 @@ def test_searches_through_others_are_judged_at_the_end(living: House) -> None:
     chained = visiting("Encounter?patient.identifier=n")
     made = living.transaction(derm(), chained)
     assert body(made[0])["encounter"] == {"reference": "Encounter/e"}
+    beside = living.transaction(derm(), chained, entry("POST", "Encounter", new("Encounter", of="bo")))
+    assert body(beside[0])["encounter"] == {"reference": "Encounter/e"}, "one that is not meant changes nothing"
     with refused(Category.PRECONDITION) as several:
         living.transaction(derm(), chained, entry("POST", "Encounter", new("Encounter", of="p")))
     assert several.issues[0].code == "multiple-matches"
