@@ -31,8 +31,9 @@ def test_nobody_bound_moves_records_by_moving_their_organization(living: House, 
             living.put(caller, moved)
         assert said.issues[0].expression == "Organization.partOf"
     for unit in ("derm", "north"):
-        with refused(Category.FORBIDDEN):
+        with refused(Category.FORBIDDEN) as kept:
             living.delete(caller, f"Organization/{unit}")
+        assert kept.issues[0].expression is None, "a deletion has no element"
     assert ids(living.search(someone(enterprise="south"), "Media")) == []
     assert ids(living.search(someone(enterprise="north"), "Media")) == ["Media/m"]
     living.put(caller, below("derm", "north") | {"name": "another"})

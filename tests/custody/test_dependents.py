@@ -176,10 +176,12 @@ def test_the_job_outlives_whatever_happens(
     assert "of a patient" not in caplog.text
 
 
-def test_a_change_of_nothing_that_is_lent_touches_nobody(living: House) -> None:
+def test_a_change_of_nothing_that_is_lent_touches_nobody(living: House, one_at_once: None) -> None:
     living.put(importer(), visit("derm"))
-    living.put(importer(), picture("m"))
+    for number in range(3):
+        living.put(importer(), picture(f"m{number}"))
     living.put(importer(), visit("derm", priority={"text": "high"}))
+    assert pending(living) == set()
     living.put(importer(), a("Organization", "derm", name="another", partOf={"reference": "Organization/north"}))
     assert not [row for row in disclosures(living.path) if row.interaction == "facts"]
 
