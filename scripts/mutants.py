@@ -3,7 +3,8 @@
 One process imports everything and collects the tests named in tests/mutants.toml. A first pass runs them once and
 notes which lines each test reaches and how long it takes. Then, for each mutant, a fork swaps the code of the changed
 function and runs the tests that reach the changed line, until one fails. A mutant that no test kills fails the check,
-unless the table excuses it with a reason; an excuse that is no longer needed fails it too.
+unless the table excuses it with a reason; an excuse that is no longer needed fails it too. What is listed as `owed`
+survives and should not: it is told of in each run until a test kills it.
 """
 
 import argparse
@@ -46,6 +47,7 @@ class Table:
     tests: tuple[str, ...]
     slowest_test_s: float
     excuses: dict[str, str]
+    owed: frozenset[str] = frozenset()
 
 
 def read_table(path: Path) -> Table:
@@ -58,6 +60,7 @@ def read_table(path: Path) -> Table:
         tests=tuple(document["tests"]),
         slowest_test_s=document["slowest_test_s"],
         excuses=excuses,
+        owed=frozenset(document.get("owed", ())),
     )
 
 
@@ -148,22 +151,26 @@ class Trials:
         excused = [mutant for mutant in survivors if mutant.name in self._table.excuses]
         paths = {mutant.path for mutant in self._mutants}
         idle = {name for name in self._table.excuses if name.partition(" ")[0] in paths} - {m.name for m in excused}
+        owed = [mutant for mutant in survivors if mutant.name in self._table.owed and mutant not in excused]
+        for mutant in owed:
+            self._say(f"a test is owed: {mutant.path}:{mutant.lines[0]} {mutant.name}")
         for mutant in broken:
             self._say(f"not tried: {mutant.path}:{mutant.lines[0]} {mutant.name}")
         for name in sorted(idle):
             self._say(f"excuse without a survivor: {name}")
         counts = Counter(results)
-        open_ones = len(survivors) - len(excused)
+        open_ones = len(survivors) - len(excused) - len(owed)
         self._say(
             f"mutants: {len(results)} made, {counts[KILLED] + counts[SLOW]} killed ({counts[SLOW]} by time),"
-            f" {len(excused)} excused with a reason, {open_ones} survived, {len(broken)} not tried; {seconds:.0f} s"
+            f" {len(excused)} excused with a reason, {len(owed)} owed a test, {open_ones} survived,"
+            f" {len(broken)} not tried; {seconds:.0f} s"
         )
         return int(bool(open_ones or broken or idle))
 
     def _tell_survivor(self, judges: Judges, number: int, result: int) -> None:
         """At once, so that a run that is ended early has told something."""
         mutant = self._mutants[number]
-        if result == SURVIVED and mutant.name not in self._table.excuses:
+        if result == SURVIVED and mutant.name not in self._table.excuses.keys() | self._table.owed:
             reached = bool(self._order(mutant, judges))
             self._say(f"survived: {mutant.path}:{mutant.lines[0]}{'' if reached else ' (no test comes here)'}")
             self._say(f"    mutant = {json.dumps(mutant.name, ensure_ascii=False)}")

@@ -178,6 +178,13 @@ def test_survivors_are_named_and_fail_the_run(tmp_path: Path) -> None:
     assert "no test comes here" in ran.stdout
 
 
+def test_what_is_owed_a_test_is_told_of_in_each_run(tmp_path: Path) -> None:
+    ran = run(project(tmp_path, excused=f"owed = {json.dumps([*UNTESTED, 'house/door.py Door.x: killed since'])}"))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.count("a test is owed: house/door.py") == len(UNTESTED)
+    assert f"{len(UNTESTED)} owed a test, 0 survived" in ran.stdout
+
+
 def test_an_excuse_must_be_needed(tmp_path: Path) -> None:
     excused = "".join(f'\n[[excused]]\nmutant = "{name}"\nwhy = "it makes no difference here"\n' for name in UNTESTED)
     table = project(tmp_path, excused=excused)
