@@ -4,7 +4,7 @@ One process imports everything and collects the tests named in tests/mutants.tom
 notes which lines each test reaches and how long it takes. Then, for each mutant, a fork swaps the code of the changed
 function and runs the tests that reach the changed line, until one fails. A mutant that no test kills fails the check,
 unless the table excuses it with a reason; an excuse that is no longer needed fails it too. What is listed as `owed`
-survives and should not: it is told of in each run until a test kills it.
+a test is not tried, but counted in each run; `--owed` tries these alone and names those that survive.
 """
 
 import argparse
@@ -101,10 +101,12 @@ class Judges:
 class Trials:
     """A pytest plugin: instead of running the collected tests once, runs the trials."""
 
-    def __init__(self, table: Table, sources: Mapping[str, str], say: Callable[[str], None]) -> None:
+    def __init__(self, table: Table, sources: Mapping[str, str], say: Callable[[str], None], *, of_owed: bool) -> None:
         self._table = table
         self._sources = sources
-        self._mutants = [mutant for path, source in sources.items() for mutant in mutants_of(path, source)]
+        every = [mutant for path, source in sources.items() for mutant in mutants_of(path, source)]
+        self._mutants = [mutant for mutant in every if (mutant.name in table.owed) == of_owed]
+        self._left = len(every) - len(self._mutants) if not of_owed else 0
         self._say = say
         self._failed = False
         self._kills: Counter[str] = Counter()
@@ -151,26 +153,25 @@ class Trials:
         excused = [mutant for mutant in survivors if mutant.name in self._table.excuses]
         paths = {mutant.path for mutant in self._mutants}
         idle = {name for name in self._table.excuses if name.partition(" ")[0] in paths} - {m.name for m in excused}
-        owed = [mutant for mutant in survivors if mutant.name in self._table.owed and mutant not in excused]
-        for mutant in owed:
-            self._say(f"a test is owed: {mutant.path}:{mutant.lines[0]} {mutant.name}")
         for mutant in broken:
             self._say(f"not tried: {mutant.path}:{mutant.lines[0]} {mutant.name}")
         for name in sorted(idle):
             self._say(f"excuse without a survivor: {name}")
         counts = Counter(results)
-        open_ones = len(survivors) - len(excused) - len(owed)
+        open_ones = len(survivors) - len(excused)
         self._say(
             f"mutants: {len(results)} made, {counts[KILLED] + counts[SLOW]} killed ({counts[SLOW]} by time),"
-            f" {len(excused)} excused with a reason, {len(owed)} owed a test, {open_ones} survived,"
-            f" {len(broken)} not tried; {seconds:.0f} s"
+            f" {len(excused)} excused with a reason, {open_ones} survived, {len(broken)} not tried;"
+            f" {seconds:.0f} s"
         )
+        if self._left:
+            self._say(f"mutants: {self._left} are owed a test and were not tried; --owed tries them")
         return int(bool(open_ones or broken or idle))
 
     def _tell_survivor(self, judges: Judges, number: int, result: int) -> None:
         """At once, so that a run that is ended early has told something."""
         mutant = self._mutants[number]
-        if result == SURVIVED and mutant.name not in self._table.excuses.keys() | self._table.owed:
+        if result == SURVIVED and mutant.name not in self._table.excuses:
             reached = bool(self._order(mutant, judges))
             self._say(f"survived: {mutant.path}:{mutant.lines[0]}{'' if reached else ' (no test comes here)'}")
             self._say(f"    mutant = {json.dumps(mutant.name, ensure_ascii=False)}")
@@ -346,6 +347,7 @@ def main() -> int:
     arguments.add_argument("files", nargs="*", help="only these modules")
     arguments.add_argument("--list", action="store_true", help="name the mutants and stop")
     arguments.add_argument("--table", type=Path, default=Path(__file__).resolve().parent.parent / "tests/mutants.toml")
+    arguments.add_argument("--owed", action="store_true", help="only those that are owed a test")
     asked = arguments.parse_args()
     table = read_table(asked.table)
     os.chdir(table.root)
@@ -359,7 +361,7 @@ def main() -> int:
     with log.open("w") as quiet:
         os.dup2(quiet.fileno(), 1)
         os.dup2(quiet.fileno(), 2)
-        trials = Trials(table, sources, lambda line: print(line, file=out))
+        trials = Trials(table, sources, lambda line: print(line, file=out), of_owed=asked.owed)
         options = [
             "-s",
             "-p",
