@@ -6,7 +6,7 @@
 Rows and restrictions are Queries over facts. They are compiled here to closures; engines compile the same Queries.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
 from typing import Literal, assert_never
 
@@ -30,6 +30,7 @@ from fhirmedia.r4.query import (
     OfType,
     Query,
     Text,
+    leaves,
 )
 from fhirmedia.r4.texts import CONTENT, NARRATIVE
 
@@ -60,7 +61,14 @@ class NarrowedQuery:
 
     def inner(self) -> "Mapping[Query, NarrowedQuery]":
         """Each outermost Chain and Has in it, with the query inside, which was cut like the whole."""
-        return {node: NarrowedQuery(inside, _SEAL) for node, inside in _inner(self.query)}
+        inner: dict[Query, NarrowedQuery] = {}
+        for leaf in leaves(self.query):
+            match leaf:
+                case Chain(_, inside) | Has(_, inside):
+                    inner[leaf] = NarrowedQuery(inside, _SEAL)
+                case _:
+                    pass
+        return inner
 
     def answered(self, answers: Mapping[Query, Query]) -> "NarrowedQuery":
         """The same with what was found, as queries, in the place of these Chains and Has.
@@ -171,7 +179,7 @@ class Grant:
 
     def _required(self, query: Query, types: Collection[str], *, listing: bool) -> tuple[Action, ...]:
         """What a query does to records of these types; raises Failure FORBIDDEN where that is not allowed."""
-        said = _SAID.intersection(_words_asked(query))
+        said = _SAID.intersection(leaf.field for leaf in leaves(query) if isinstance(leaf, Text))
         actions = _LISTING if listing or said else _SEARCHING
         for each in sorted(types):
             for action in reversed(actions):
@@ -179,33 +187,6 @@ class Grant:
         if CONTENT in said:
             self.require("read", _HOLDER)
         return actions
-
-
-def _words_asked(query: Query) -> Iterator[str]:
-    """The fields of words a query asks; the queries inside it are asked by themselves."""
-    match query:
-        case All(parts) | Any(parts):
-            for part in parts:
-                yield from _words_asked(part)
-        case Not(part):
-            yield from _words_asked(part)
-        case Text(field):
-            yield field
-        case _:
-            pass
-
-
-def _inner(query: Query) -> Iterator[tuple[Query, Query]]:
-    match query:
-        case Chain(_, inside) | Has(_, inside):
-            yield query, inside
-        case All(parts) | Any(parts):
-            for part in parts:
-                yield from _inner(part)
-        case Not(part):
-            yield from _inner(part)
-        case _:
-            pass
 
 
 def _replaced(query: Query, answers: Mapping[Query, Query]) -> Query:

@@ -24,12 +24,12 @@ from fhirmedia.r4.query import (
     Has,
     InCompartment,
     Match,
-    Not,
     OfType,
     Query,
     ReferenceTest,
     Text,
     TokenTest,
+    leaves,
 )
 from fhirmedia.r4.word_tests import words_in
 
@@ -116,19 +116,15 @@ def conjuncts(query: Query) -> Iterator[Query]:
 
 def is_light(query: Query) -> bool:
     """Whether judging one candidate is little work: no other resources, and not many tests."""
-    return _weight(query) <= _LIGHT
+    return sum(map(_weight, leaves(query))) <= _LIGHT
 
 
-def _weight(query: Query) -> int:
-    match query:
-        case All(parts) | Any(parts):
-            return sum(map(_weight, parts))
-        case Not(part):
-            return _weight(part)
+def _weight(leaf: Query) -> int:
+    match leaf:
         case Match(_, tests):
             return len(tests)
         case Text():
-            return 2 * words_in(query)
+            return 2 * words_in(leaf)
         case Chain() | Has():
             return _LIGHT + 1
         case _:
@@ -137,13 +133,7 @@ def _weight(query: Query) -> int:
 
 def has_words(query: Query) -> bool:
     """Whether words are asked for, other than of what a Chain or Has leads to."""
-    match query:
-        case All(parts) | Any(parts):
-            return any(map(has_words, parts))
-        case Not(part):
-            return has_words(part)
-        case _:
-            return isinstance(query, Text)
+    return any(isinstance(leaf, Text) for leaf in leaves(query))
 
 
 def by_key(query: Query, compiler: Compiler, snapshot: Snapshot) -> Candidates | None:

@@ -31,6 +31,7 @@ from fhirmedia.r4.query import (
     Query,
     ReferenceTest,
     Text,
+    leaves,
 )
 
 HOP_AT_MOST = 10_000
@@ -100,15 +101,7 @@ class Chains:
 
 def has_inner(query: Query) -> bool:
     """Whether there is a query inside the query."""
-    match query:
-        case Chain() | Has():
-            return True
-        case All(parts) | Any(parts):
-            return any(map(has_inner, parts))
-        case Not(part):
-            return has_inner(part)
-        case _:
-            return False
+    return any(isinstance(leaf, Chain | Has) for leaf in leaves(query))
 
 
 def one_of(keys: set[Key]) -> Query:

@@ -4,6 +4,7 @@ Every node is immutable and hashable. The parser has resolved all that needs the
 our base URL, so that an engine compiles a Query without knowing FHIR. `str(query)` holds no values and is safe to log.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -238,6 +239,18 @@ Query = All | Any | Not | Match | Missing | OfType | InCompartment | Chain | Has
 
 EVERYTHING = All(())
 NOTHING = Any(())
+
+
+def leaves(query: Query) -> Iterator[Query]:
+    """What a query tests, whatever it makes of that; a Chain or Has is one test, and not entered."""
+    match query:
+        case All(parts) | Any(parts):
+            for part in parts:
+                yield from leaves(part)
+        case Not(part):
+            yield from leaves(part)
+        case _:
+            yield query
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,16 @@ from fhirmedia.access.grant import types_named
 from fhirmedia.backends.index_chains import has_inner
 from fhirmedia.r4.query import (
     All,
-    Any,
     FactIn,
     InCompartment,
     Match,
     Missing,
-    Not,
     Query,
     ReferenceTest,
     SortKey,
     Text,
     TokenTest,
+    leaves,
 )
 
 PATIENT = "Patient"  # type-name: searches about one are answered as of this moment
@@ -66,18 +65,12 @@ def _is_exact(test: object) -> bool:
 
 
 def _parameters(query: Query) -> Iterator[str]:
-    match query:
-        case All(parts) | Any(parts):
-            for part in parts:
-                yield from _parameters(part)
-        case Not(part):
-            yield from _parameters(part)
-        case Match(parameter, _) | Missing(parameter):
-            yield parameter.partition(":")[0]
-        case Text(field, _, _):
-            yield field.partition(":")[0]
-        case _:
-            pass
+    for leaf in leaves(query):
+        match leaf:
+            case Match(name, _) | Missing(name) | Text(name, _, _):
+                yield name.partition(":")[0]
+            case _:
+                pass
 
 
 def _patients(conjuncts: Iterable[Query]) -> tuple[str, ...]:
