@@ -142,7 +142,7 @@ class Trials:
             self._say(f"does not judge: {test}")
         items = {item.nodeid: item for item in session.items}
         self._functions = living_functions(frozenset(str(self._table.root / mutant.path) for mutant in self._mutants))
-        jobs = [partial(self._trial, mutant, self._order(mutant, judges), items) for mutant in self._mutants]
+        jobs = [partial(self._trial, mutant, self._order(mutant, judges), items, judges) for mutant in self._mutants]
         limits = [self._limit(mutant, judges) for mutant in self._mutants]
         results = list(self._run(jobs, limits=limits, ended=partial(self._tell_survivor, judges)))
         return self._report(results, judges, seconds=time.monotonic() - started)
@@ -223,13 +223,14 @@ class Trials:
     def _limit(self, mutant: Mutant, judges: Judges) -> float:
         return 10 + 4 * sum(judges.seconds[test] for test in self._order(mutant, judges))
 
-    def _trial(self, mutant: Mutant, tests: Sequence[str], items: dict[str, pytest.Item]) -> int:
+    def _trial(self, mutant: Mutant, tests: Sequence[str], items: dict[str, pytest.Item], judges: Judges) -> int:
         if not tests:
             return SURVIVED
         if not swap(self._table.root, mutant, source=self._sources[mutant.path], functions=self._functions):
             return BROKEN
         chosen = [items[test] for test in tests]
         for item, following in zip(chosen, [*chosen[1:], None], strict=True):
+            signal.setitimer(signal.ITIMER_REAL, 10 + 10 * judges.seconds[item.nodeid])  # its signal ends the fork
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if self._failed:
                 Path(os.environ["PYTEST_DEBUG_TEMPROOT"], "killer").write_text(item.nodeid)
@@ -259,7 +260,9 @@ class Trials:
                 if done or time.monotonic() > deadline:
                     self._end(pid, reaped=bool(done))
                     results[number] = os.waitstatus_to_exitcode(status) if done else SLOW
-                    if results[number] not in (SURVIVED, KILLED, SLOW, BROKEN):
+                    if results[number] == -signal.SIGALRM:
+                        results[number] = SLOW
+                    elif results[number] not in (SURVIVED, KILLED, SLOW, BROKEN):
                         results[number] = KILLED
                     ended(number, results[number])
                     killer = room / "killer"
