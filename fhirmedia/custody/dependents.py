@@ -129,14 +129,11 @@ class Dependents:
         return Waiting(waiting.reach, (last.key.type, last.sequence))
 
     def _renew_one(self, transaction: RecordTransaction, record: Record, bodies: "_Bodies") -> bool:
-        newest = transaction.current(record.key)
+        if record.key.type not in self._registry.types or transaction.current(record.key) != record:
+            return False  # its type is not served any more, or a later version is about to be written
         content = transaction.last_body(record.key) if record.deleted else record.body
-        if newest is None or newest.sequence != record.sequence or content is None:
-            return False
-        if record.key.type not in self._registry.types:
-            return False
         try:
-            resource = parse_json(content)
+            resource = parse_json(content or b"")
             entries = self._extractor.entries(resource, key=record.key, last_updated_ms=0)
             facts = facts_of(
                 resource, entries=entries, registry=self._registry, base_url=self._base_url, lookup=bodies.body

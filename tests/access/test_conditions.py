@@ -8,7 +8,7 @@ import pytest
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
-from fhirmedia.custody.inside import RecordsInside, ViewInside
+from fhirmedia.custody.inside import CountsInside, RecordsInside, ViewInside
 from fhirmedia.ports.index import Hits
 from tests.access.houses import House, derm, importer, refused, someone
 from tests.access.records import Resource, a, identifier
@@ -141,6 +141,7 @@ def test_a_transaction_shows_newest_versions_and_searches_only(living: House, as
 def test_nothing_else_can_be_asked_of_it() -> None:
     inside: Any = RecordsInside(None)  # type: ignore[arg-type]  # it must not even look
     view, key = ViewInside(), Key("Media", "m")
+    counts: Any = CountsInside()
     unshown: list[Coroutine[Any, Any, Any]] = [
         inside.version(key, 1),
         inside.changes(None),
@@ -148,6 +149,10 @@ def test_nothing_else_can_be_asked_of_it() -> None:
         inside.pointers([key], parameters=()),
         inside.write(None),
         inside.close(),
+        counts.chosen(None),
+        counts.explain(None, page=None),
+        counts.buckets(None, by="type", with_patients=False),
+        counts.patients(None),
         view.read([key]),
         view.search(None, page=None),  # type: ignore[arg-type]  # it must not even look
     ]

@@ -1,6 +1,8 @@
 """Content that is there already is not stored again where that is asked for, and only then."""
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 from fhirmedia.access.caller import Caller
 from fhirmedia.core.errors import Category
@@ -36,6 +38,23 @@ def test_the_same_is_not_stored_again(living: House) -> None:
     assert write(living, b"two").version == 2
     assert write(living, b"two", content_type="text/csv").version == 3
     assert write(living, b"two", content_type="text/csv", is_same=False).version == 4
+
+
+def test_content_that_was_lost_is_stored_again(living: House) -> None:
+    write(living, b"one")
+    with closing(sqlite3.connect(living.path / "records.db")) as thief, thief:
+        thief.execute("DELETE FROM binary_content WHERE binary_id = 'b'")
+    assert write(living, b"one").version == 2
+
+
+def test_a_record_that_says_the_same_is_not_written_again(living: House) -> None:
+    async def put(text: str) -> int:
+        asker = living.asker(importer(), about="Media/m")
+        async with living.archive.custodian.session(asker.caller, "update", note=asker.note) as session:
+            resource = a("Media", "m", note=[{"text": text}])
+            return (await session.write(Proposal(Key("Media", "m"), "update", resource, unless_same=True))).version
+
+    assert [living.run(put(text)) for text in ("one", "one", "two", "one")] == [1, 1, 2, 3]
 
 
 def test_what_was_deleted_is_stored_again(living: House) -> None:

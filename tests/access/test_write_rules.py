@@ -356,6 +356,7 @@ def test_identifiers_need_not_be_unique_across_what_is_visible(living: House) ->
 def test_a_patient_may_refer_to_itself_as_it_is_made(living: House) -> None:
     link = [{"other": {"reference": "Patient/ehr-1"}, "type": "seealso"}]
     living.put(derm(id_prefixes=("ehr-",)), a("Patient", "ehr-1", link=link))
+    living.put(derm("user/Patient.cu", id_prefixes=("ehr-",)), a("Patient", "ehr-1", link=link))
     link = [{"other": {"reference": "Patient/ehr-3"}, "type": "seealso"}]
     with refused(Category.UNPROCESSABLE):
         living.put(derm(id_prefixes=("ehr-",)), a("Patient", "ehr-2", link=link))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.access.houses import House, anna, derm, eyes, house, importer, someon
 from tests.access.houses import _opened as opened  # an archive that is opened again
 from tests.access.records import a
 from tests.audit.rows import disclosures
+from tests.fhir.bundling import entry
 
 FACTS = "SELECT id, unit, enterprise FROM res_row WHERE type = 'Media' ORDER BY id"
 
@@ -151,6 +153,8 @@ def test_a_damaged_record_does_not_keep_the_others_waiting(living: House, one_at
     for id in ("m0", "m2"):
         assert sees(living, eyes(), f"Media/{id}")
     assert not sees(living, eyes(), "Media/m1")
+    told = [row.touched for row in disclosures(living.path) if row.interaction == "facts"]
+    assert [str(touch.key) for touched in told for touch in touched] == ["Media/m0", "Media/m2"]
 
 
 def test_the_job_outlives_whatever_happens(
@@ -208,6 +212,39 @@ def test_what_was_deleted_follows_too(living: House) -> None:
         living.read(eyes(), "Media/m")
     assert told.value.category is Category.GONE
     assert not sees(living, derm(), "Media/m")
+    assert listed(living, eyes()) == ([], 0), "and is found no more than before"
+
+
+def test_what_the_same_transaction_moves_elsewhere_does_not_follow(living: House) -> None:
+    living.put(importer(), visit("derm"))
+    living.put(importer(), picture("m"))
+    living.transaction(
+        importer(),
+        entry("PUT", "Media/m", a("Media", "m", unit="derm", note=[{"text": "of no visit"}])),
+        entry("PUT", "Encounter/visit", visit("eyes")),
+    )
+    assert listed(living, derm()) == (["m"], 1)
+    assert listed(living, eyes()) == ([], 0)
+    assert not [row for row in disclosures(living.path) if row.interaction == "facts"]
+
+
+def test_what_is_served_no_more_stays_as_it_is(living: House) -> None:
+    living.put(importer(), visit("derm"))
+    living.put(importer(), picture("m"))
+    inner: Any = living.archive.custodian
+    registry = inner._intake._dependents._registry
+    types = {name: served for name, served in registry.types.items() if name != "Media"}
+    inner._intake._dependents._registry = replace(registry, types=types)
+    living.put(importer(), visit("eyes"))
+    assert listed(living, derm()) == (["m"], 1)
+    assert not [row for row in disclosures(living.path) if row.interaction == "facts"]
+
+
+def test_an_organization_below_one_that_is_not_there(living: House) -> None:
+    living.put(importer(), a("Media", "m"))
+    living.put(importer(), a("Organization", "derm", partOf={"reference": "Organization/nowhere"}))
+    assert listed(living, bound("north")) == ([], 0)
+    assert listed(living, derm()) == (["m"], 1)
 
 
 def bound(enterprise: str, **changes: Any) -> Caller:
