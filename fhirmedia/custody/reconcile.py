@@ -115,7 +115,7 @@ class Reconciliation:
         changed = record.deleted or any(self._hindsight.last_change(key) > made_at for key in asked)
         now = self._facts(resource, entries, self._hindsight.now) if changed else then
         right = [then, now]
-        if stored.replaced_at is not None and changed:
+        if stored.replaced_at is not None:
             right.append(self._facts(resource, entries, self._hindsight.at(stored.replaced_at)))
         if not stored.legible or record.facts not in right:
             judged.found("facts", _name(record), "has other facts than follow from its body", cure="correct")
