@@ -33,11 +33,16 @@ The steps are for a search index beside the database (FHIRMEDIA_INDEX). Servers 
 `fill` makes another beside it, in which `switch` lets searches be answered. Servers go on all the while, changes reach
 both, and a `fill` that was stopped goes on where it was.
 
+With --drop-fts, and the server stopped, the database gives up the words of what that index holds, and the room they
+take, once the index is found to be complete. From then on words across patients are found by the index alone: while it
+is away, such a search is answered 503. Run again if it is interrupted. `fhirmedia reindex` brings the words back.
+
 examples:
   fhirmedia reindex --data /srv/fhirmedia
   fhirmedia reindex fill --data /srv/fhirmedia
   fhirmedia reindex verify --data /srv/fhirmedia
   fhirmedia reindex switch --data /srv/fhirmedia
+  fhirmedia reindex --data /srv/fhirmedia --drop-fts
   fhirmedia reindex --data /srv/fhirmedia --parameter photographer.json
 
 photographer.json (each part of the expression begins with its type):
@@ -58,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_data(parser)
     parser.add_argument("--parameter", metavar="X", help="index by one more search parameter, beside a running server")
+    parser.add_argument("--drop-fts", action="store_true", help="leave words to the search index beside the database")
     add_served_port(parser)
 
 
@@ -67,6 +73,10 @@ def run(arguments: argparse.Namespace) -> int:
         from fhirmedia.cli import reindex_steps
 
         return reindex_steps.run(arguments)
+    if arguments.drop_fts:
+        from fhirmedia.cli import dropping
+
+        return dropping.drop(arguments)
     if arguments.parameter is not None:
         return fill(arguments)
     folder, settings = existing_folder(arguments.data, any_zone=True)

@@ -75,16 +75,17 @@ async def _fill_on(following: Following, name: str, progress: Progress) -> None:
 
 
 async def _verify(following: Following) -> int:
-    differences = 0
+    number = 0
     for generation in following.outbox.generations().targets:
         if generation.state in ("live", "filled") and generation.fingerprint == following.engine.fingerprint:
-            differences += await _verify_one(following, generation)
+            number += await differences(following, generation)
     if not following.outbox.generations().targets:
         raise Failure(Category.NOT_FOUND, "There is no search index yet; a server that runs fills it.")
-    return 1 if differences else 0
+    return 1 if number else 0
 
 
-async def _verify_one(following: Following, generation: Generation) -> int:
+async def differences(following: Following, generation: Generation) -> int:
+    """How many there are between the generation and the records; told, and seen to where that can be done."""
     parts = (following.maker, following.outbox, following.engine, generation.name)
     end = await asyncio.to_thread(following.maker.end)
     with Progress(f"verifying ({generation.state})", end) as progress:
@@ -119,21 +120,21 @@ async def _publish(following: Following, state: State, missing: str) -> int:
             raise Failure(Category.NOT_FOUND, missing)
         if not await following.engine.is_sound(generation.name):
             raise Failure(Category.CONFLICT, "That index is gone, or not as it was made; run `fhirmedia reindex fill`.")
-        await _caught_up(following)
-        await following.filler.write(generations.require_no_dead)
+        await settled(following)
         await following.filler.publish(generation)
     print(f"searches are answered from {generation.name}; `fhirmedia reindex rollback` undoes that within 7 days")
     return 0
 
 
-async def _caught_up(following: Following) -> None:
-    """Wait until hardly anything waits. Raises Failure CONFLICT if that takes too long."""
+async def settled(following: Following) -> None:
+    """Wait until hardly anything waits. Raises Failure CONFLICT if that takes too long, or something was given up."""
     given_up_at = time.monotonic() + _PATIENCE_S
     while (lag_ms := following.outbox.lag(now=following.clock())[0]) >= _CAUGHT_UP_MS:
         if time.monotonic() > given_up_at:
             text = f"Changes of the last {lag_ms // 1000} s are not in the index yet; see `fhirmedia index status`."
             raise Failure(Category.CONFLICT, text)
         await asyncio.sleep(_LOOK_S)
+    await following.filler.write(generations.require_no_dead)
 
 
 async def _status(following: Following) -> int:
