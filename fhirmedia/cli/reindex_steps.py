@@ -36,6 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
             await following.presence.look()
             if not following.presence.is_there and arguments.step != "status":
                 raise Failure(Category.UNAVAILABLE, f"The search index cannot be asked: {following.presence.why}")
+            if arguments.step == "fill" and arguments.type is not None:
+                return await _refill(following, arguments.type)
             return await STEPS[arguments.step](following)
 
     return asyncio.run(act())
@@ -49,7 +51,13 @@ async def _fill(following: Following) -> int:
             print(f"going on where it stopped, {generation.documents:,} documents in")
         end = await asyncio.to_thread(following.maker.end)
         with Progress("indexing", end - generation.position) as progress:
-            await _fill_on(following, generation.name, progress)
+            name = generation.name
+            await _to_the_end(
+                lambda: following.filler.fill(
+                    _found(following, name), on_progress=lambda changes, _: progress.advance(changes)
+                ),
+                place=lambda: _place(following, name),
+            )
         await filler.set_state(generation, "filled")
     filled = following.outbox.generations().named(generation.name)
     number = 0 if filled is None else filled.documents
@@ -57,21 +65,58 @@ async def _fill(following: Following) -> int:
     return 0
 
 
-async def _fill_on(following: Following, name: str, progress: Progress) -> None:
-    """To its end; an engine that does not answer for a while is waited for."""
+async def _refill(following: Following, kind: str) -> int:
+    """The documents of one type anew, in the index that answers and in one that is to."""
+    if kind not in following.engine.types:
+        types = ", ".join(sorted(following.engine.types))
+        raise Failure(Category.INVALID, f"The search index holds {types}; name one of these, or none for all.")
+    async with _turn(following):
+        targets = [each for each in following.outbox.generations().targets if each.state in ("live", "filled")]
+        if not targets or any(each.fingerprint != following.engine.fingerprint for each in targets):
+            raise Failure(Category.NOT_FOUND, "There is no search index to write to; a server that runs fills it.")
+        for each in targets:
+            await _refill_one(following, each, kind)
+    return 0
+
+
+async def _refill_one(following: Following, generation: Generation, kind: str) -> None:
+    filler, written = following.filler, 0
+    begun = await filler.refilled(generation, kind)
+    if begun:
+        print(f"going on behind change {begun:,}, where it stopped")
+    end = await asyncio.to_thread(following.maker.end)
+    with Progress(f"indexing {kind} ({generation.state})", end - begun) as progress:
+
+        def advance(changes: int, documents: int) -> None:
+            nonlocal written
+            written += documents
+            progress.advance(changes)
+
+        await _to_the_end(
+            lambda: filler.refill(generation, kind, on_progress=advance),
+            place=lambda: filler.refilled(generation, kind),
+        )
+    print(f"{generation.state} {generation.name}: {written:,} documents of {kind} were written anew")
+
+
+async def _to_the_end(fill: Callable[[], Awaitable[None]], *, place: Callable[[], Awaitable[int]]) -> None:
+    """An engine that does not answer for a while is waited for; `place` tells how far it has come."""
     given_up_at = time.monotonic() + _PATIENCE_S
     while True:
-        generation = _found(following.outbox.generations().named(name))
-        before = generation.position
+        before = await place()
         try:
-            return await following.filler.fill(generation, on_progress=lambda changes, _: progress.advance(changes))
+            return await fill()
         except Failure as failure:
-            if following.outbox.generations().named(name) != generation:
+            if await place() != before:
                 given_up_at = time.monotonic() + _PATIENCE_S
             if failure.category is not Category.UNAVAILABLE or time.monotonic() > given_up_at:
-                print(f"stopped behind change {before:,}; run the same command again to go on", file=sys.stderr)
+                print(f"stopped behind change {await place():,}; run the same command again to go on", file=sys.stderr)
                 raise
         await asyncio.sleep(_REST_S)
+
+
+async def _place(following: Following, name: str) -> int:
+    return _found(following, name).position
 
 
 async def _verify(following: Following) -> int:
@@ -154,7 +199,8 @@ async def _turn(following: Following) -> AsyncIterator[None]:
     raise Failure(Category.CONFLICT, "A server or another command is filling the index at present; wait for it.")
 
 
-def _found(generation: Generation | None) -> Generation:
+def _found(following: Following, name: str) -> Generation:
+    generation = following.outbox.generations().named(name)
     if generation is None:
         raise Failure(Category.CONFLICT, "Somebody else has given up the index that was being filled.")
     return generation
