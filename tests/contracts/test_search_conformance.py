@@ -44,6 +44,7 @@ from tests.fhir.timeline_rows import ROWS as TIMELINE_ROWS
 from tests.fhir.timelines import START_MS, media, others, people
 
 HERE = Path(__file__).parent / "search"
+TABLES = ("values", "units", "cells")
 BASE = "https://fhir.example.org/fhir"
 ZONE = ZoneInfo("Europe/Stockholm")
 HOUR_MS = 3_600_000
@@ -70,7 +71,7 @@ class Row:
 
 
 def rows() -> Iterator[Row]:
-    for name in ("values", "units"):
+    for name in TABLES:
         for each in json.loads((HERE / "table" / f"{name}.json").read_text("utf-8")):
             yield Row(name, each["query"], frozenset(each["ids"]))
     for kind, queries in TIMELINE_ROWS.items():
@@ -231,10 +232,11 @@ def test_a_search_finds(engines: Callable[[str], SearchIndex], runner: asyncio.R
 
 def test_the_table_is_large_and_tells_hits_from_misses() -> None:
     table = list(rows())
-    assert len(table) >= 300
+    assert len(table) >= 400
     assert 0.1 <= sum(not row.ids for row in table) / len(table) <= 0.4
-    for row in json.loads((HERE / "table" / "values.json").read_text("utf-8")):
-        assert row["why"], row["id"]
+    for name in TABLES:
+        for row in json.loads((HERE / "table" / f"{name}.json").read_text("utf-8")):
+            assert row["why"], row["id"]
 
 
 REFUSED = json.loads((HERE / "table" / "refused.json").read_text("utf-8"))
