@@ -48,12 +48,11 @@ class RecordWords:
 
         Raises WordsDroppedError among more than READ_AT_MOST resources, Failure TOO_COSTLY after READ_S.
         """
-        dropped = types_dropped(self._connection)
-        if not asks_for_words(query, of=dropped):
+        if not asks_for_dropped(self._connection, query):
             return query
         if has_inner(query):
             query = self._inner(query)
-        return self._read(query) if _asks_itself(query, dropped) else query
+        return self._read(query) if asks_for_dropped(self._connection, query) else query
 
     def _read(self, query: Query) -> Query:
         hits = self._answer(_widest(query), Page(READ_AT_MOST))
@@ -71,18 +70,23 @@ class RecordWords:
         return All((one_of(set(hits.keys)), _with(query, found)))
 
 
-def asks_for_words(query: Query, *, of: frozenset[str]) -> bool:
-    """Whether it asks, itself or inside, for words of resources that may be of these types."""
-    return bool(of) and (
-        _asks_itself(query, of)
-        or any(asks_for_words(_inside(leaf), of=of) for leaf in leaves(query) if isinstance(leaf, Chain | Has))
-    )
+def asks_for_dropped(connection: sqlite3.Connection, query: Query) -> bool:
+    """Whether it asks, itself or inside, for words of resources that may be of types whose words are not kept."""
+    scopes = list(_scopes(query))
+    if not scopes:
+        return False
+    dropped = types_dropped(connection)
+    return any(bool(dropped) if types is None else not types.isdisjoint(dropped) for types in scopes)
 
 
-def _asks_itself(query: Query, dropped: frozenset[str]) -> bool:
-    types = types_named(query)
-    is_of_them = types is None or not types.isdisjoint(dropped)
-    return is_of_them and any(isinstance(leaf, Text) for leaf in leaves(query))
+def _scopes(query: Query) -> Iterator[frozenset[str] | None]:
+    """The types of the resources whose words are asked for, of the query and of each one inside; None: of any."""
+    found = list(leaves(query))
+    if any(isinstance(leaf, Text) for leaf in found):
+        yield types_named(query)
+    for leaf in found:
+        if isinstance(leaf, Chain | Has):
+            yield from _scopes(_inside(leaf))
 
 
 def _inside(leaf: Chain | Has) -> Query:

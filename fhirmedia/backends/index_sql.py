@@ -17,11 +17,10 @@ from fhirmedia.backends.index_candidates import Candidates, is_light
 from fhirmedia.backends.index_chains import Chains
 from fhirmedia.backends.index_dialect import SQLITE, Sql, sql
 from fhirmedia.backends.index_plan import Plan, Planner
-from fhirmedia.backends.index_record_words import RecordWords, Texts, asks_for_words
+from fhirmedia.backends.index_record_words import RecordWords, Texts, asks_for_dropped
 from fhirmedia.backends.index_terms import SYSTEM, UNKNOWN, KnownTerms
 from fhirmedia.backends.index_words import equip
 from fhirmedia.backends.sqlite import failure_of, open_reader
-from fhirmedia.backends.words_kept import types_dropped
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, parse_key
 from fhirmedia.ports.index import Hits, Page, Pointer
@@ -117,7 +116,7 @@ class SqlSearchIndex:
 
     def _at_once(self, planner: Planner, query: Query) -> Candidates | None:
         """The candidates, where they are few and none of them has to be read for its words."""
-        if asks_for_words(query, of=types_dropped(self._inline)):
+        if asks_for_dropped(self._inline, query):
             return None
         return planner.at_once(query, limit=_SMALL)
 

@@ -67,8 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "type", nargs="?", help="fill: write the documents of this type anew, into the one that answers"
     )
     add_data(parser)
-    parser.add_argument("--parameter", metavar="X", help="index by one more search parameter, beside a running server")
-    parser.add_argument("--drop-fts", action="store_true", help="leave words to the search index beside the database")
+    scope = parser.add_mutually_exclusive_group()
+    scope.add_argument("--parameter", metavar="X", help="index by one more search parameter, beside a running server")
+    scope.add_argument("--drop-fts", action="store_true", help="leave words to the search index beside the database")
     add_served_port(parser)
 
 
@@ -78,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise Failure(
             Category.INVALID, f"A type is filled, and nothing else is done to it: {arguments.type} is too much."
         )
+    if arguments.step is not None and arguments.drop_fts:
+        raise Failure(Category.INVALID, "Words are dropped in a run of its own: leave out the step, or --drop-fts.")
     if arguments.step is not None:
         from fhirmedia.cli import reindex_steps
 

@@ -204,6 +204,8 @@ def test_it_refuses_without_an_index_or_beside_a_server(folder: Folder) -> None:
     drop = ("reindex", "--drop-fts", "--data", folder.path)
     before = words(folder)
     assert "FHIRMEDIA_INDEX is not set" in command(*drop).sentence
+    assert "leave out the step" in command(*drop, "fill").sentence
+    assert command(*drop, "--parameter", "view").code == 2
     assert "cannot be asked" in command(*drop, FHIRMEDIA_INDEX=AWAY).sentence
     with serving(folder.path) as served:
         said = command(*drop, "--port", port_of(served), FHIRMEDIA_INDEX=AWAY)
