@@ -200,6 +200,20 @@ def test_a_server_without_the_index_wants_a_reindex_first(folder: Folder) -> Non
     )
 
 
+def test_a_backup_is_what_it_was_made_of(folder: Folder, tmp_path: Path) -> None:
+    drop_words(folder.records, HELD)
+    assert command("backup", "--data", folder.path, "--to", tmp_path / "copy").code == 0
+    restored = Folder(tmp_path / "restored")
+    said = command("restore", "--from", tmp_path / "copy", "--data", restored.path)
+    assert said.code == 0, said.err
+    assert words(restored) == (1, True)
+    require_sound(restored)
+    assert "no FHIRMEDIA_INDEX is set" in command("serve", "--data", restored.path, "--port", "0").sentence
+    assert command("reindex", "--data", restored.path).code == 0
+    with serving(restored.path) as served:
+        assert ids(asked(served, ALL)) == {"said", "attached"}
+
+
 def test_it_refuses_without_an_index_or_beside_a_server(folder: Folder) -> None:
     drop = ("reindex", "--drop-fts", "--data", folder.path)
     before = words(folder)
