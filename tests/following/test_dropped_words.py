@@ -130,14 +130,18 @@ def test_what_is_written_later_has_no_words_in_the_database(folder: Folder) -> N
     require_sound(folder)
 
 
-def dies_at(folder: Folder, statement: int) -> bool:
-    """Drop words in a process that is killed before that statement; whether it was."""
+STEPS = 2_000
+"""Instructions of SQLite between two points at which it is killed: several lie within each longer statement."""
+
+
+def dies_at(folder: Folder, point: int) -> bool:
+    """Drop words in a process that is killed at that point; whether it was."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-    left, opened = [statement], dropping_words.open_writer
+    left, opened = [point], dropping_words.open_writer
 
-    def counted(_: str) -> None:
+    def counted(*_: str) -> None:
         left[0] -= 1
         if left[0] < 0:
             os._exit(9)
@@ -145,6 +149,7 @@ def dies_at(folder: Folder, statement: int) -> bool:
     def traced(path: Path) -> sqlite3.Connection:
         connection = opened(path)
         connection.set_trace_callback(counted)
+        connection.set_progress_handler(counted, STEPS)
         return connection
 
     dropping_words.open_writer = traced
@@ -157,12 +162,12 @@ def test_killed_at_any_point_it_has_happened_or_not_and_a_second_run_ends_it(fol
     with closing(sqlite3.connect(folder.records)) as connection:
         whole = connection.serialize()
     seen: set[tuple[int, bool]] = set()
-    statement = 0
+    point = 0
     while True:
         folder.records.write_bytes(whole)
         for name in ("records.db-wal", "records.db-shm"):
             (folder.path / name).unlink(missing_ok=True)
-        was_killed = dies_at(folder, statement)
+        was_killed = dies_at(folder, point)
         seen.add(words(folder))
         assert words(folder) in (kept, (1, True))
         require_sound(folder)
@@ -170,8 +175,8 @@ def test_killed_at_any_point_it_has_happened_or_not_and_a_second_run_ends_it(fol
             break
         drop_words(folder.records, HELD)
         assert words(folder) == (1, True)
-        statement += 1
-    assert statement > 10
+        point += 1
+    assert point > 40
     assert seen == {kept, (1, True)}
     require_sound(folder)
 
