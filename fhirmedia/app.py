@@ -31,6 +31,7 @@ from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.index_sql import SqlSearchIndex
 from fhirmedia.backends.objects_files import FileObjectStore
 from fhirmedia.backends.quota_sql import QuotaSql
+from fhirmedia.backends.record_texts import RecordTexts
 from fhirmedia.backends.records_sql import SqliteRecordStore
 from fhirmedia.backends.records_transaction import TransactionParts
 from fhirmedia.backends.text_sandbox import TextSandbox
@@ -179,19 +180,21 @@ def open_house(
     zone = ZoneInfo(settings.timezone)
     extractor = Extractor(registry, base_url=base_url, zone=zone)
     held = folder.hold(alone=alone)
+    latecomers = partial(Latecomers, own, known, base_url=base_url, zone=zone)
+    texts = RecordTexts(extractor, latecomers())
     objects = FileObjectStore(folder.path, on_broken=_end_process)
     records = SqliteRecordStore(
         folder.records,
         lock_file=folder.write_lock,
         parts=TransactionParts(
-            IndexWriter(Latecomers(own, known, base_url=base_url, zone=zone)),
+            IndexWriter(latecomers(), texts=texts),
             ChangeChain(),
             OutboxRows(Bell(folder.index_bell).ring),
         ),
         clock=clock,
         on_broken=_end_process,
     )
-    index = SqlSearchIndex(folder.records, budget_s=settings.search_seconds)
+    index = SqlSearchIndex(folder.records, budget_s=settings.search_seconds, texts=texts)
     counts = SqlIndexCounts(index, zone=zone)
     pending = PendingFacts(folder.records)
     witness = witness_of(folder, clock)

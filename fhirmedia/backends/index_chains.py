@@ -55,7 +55,7 @@ class Chains:
         if not has_inner(query) or self._planner.is_bounded(query, limit=BOUNDED):
             return query
         try:
-            return self._without_inner(query)
+            return self.answered(query)
         except Failure:
             bounded = self._from_outside(query)
             if bounded is None:
@@ -74,14 +74,15 @@ class Chains:
             return None
         return All((one_of(set(hits.keys)), *filter(has_inner, parts)))
 
-    def _without_inner(self, query: Query) -> Query:
+    def answered(self, query: Query) -> Query:
+        """The query with what its inner ones find in their place. Raises Failure TOO_COSTLY."""
         match query:
             case All(parts):
-                return All(tuple(map(self._without_inner, parts)))
+                return All(tuple(map(self.answered, parts)))
             case Any(parts):
-                return Any(tuple(map(self._without_inner, parts)))
+                return Any(tuple(map(self.answered, parts)))
             case Not(part):
-                return Not(self._without_inner(part))
+                return Not(self.answered(part))
             case Chain(parameter, target):
                 keys = self._found(target)
                 return Match(parameter, tuple(map(ReferenceTest, keys))) if keys else NOTHING

@@ -15,6 +15,7 @@ from sqlalchemy import Table
 from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.backends.added_sql import added_text
 from fhirmedia.backends.attached_words import with_attached_words
+from fhirmedia.backends.index_record_words import Texts
 from fhirmedia.backends.index_sql import search_within
 from fhirmedia.backends.index_tables import (
     IN_COMPARTMENT,
@@ -35,6 +36,7 @@ from fhirmedia.backends.index_words import EMPTY as EMPTY_WORDS
 from fhirmedia.backends.index_words import INSERT as INSERT_WORDS
 from fhirmedia.backends.pending_rows import PendingRows, Statement
 from fhirmedia.backends.tables import table_of
+from fhirmedia.backends.words_kept import KEEP_ALL, types_dropped
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.ports.index import Hits, Page
@@ -47,7 +49,7 @@ TYPES_AT_MOST = 255
 SEARCH_S = 2.0
 """Seconds a search inside a transaction may take, while every other writer waits."""
 
-_WORDS = 1 << len(VALUE_TABLES)
+HOLDS_WORDS = 1 << len(VALUE_TABLES)
 """The bit of `holds` for a document of words."""
 
 _NONE: frozenset[ValueRow] = frozenset()
@@ -98,11 +100,14 @@ _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class IndexWriter:
     """Keeps the rows of current resources; one per writer thread. Call `begin` first in each transaction.
 
-    `late` completes entries by what was added to the folder's search parameters after they were made.
+    `late` completes entries by what was added to the folder's search parameters after they were made; `texts` reads
+    words that are not kept.
     """
 
-    def __init__(self, late: Latecomers | None = None) -> None:
+    def __init__(self, late: Latecomers | None = None, *, texts: Texts | None = None) -> None:
         self._late = late
+        self._texts = texts
+        self._wordless: frozenset[str] = frozenset()
         self._terms = WritableTerms()
         self._values = ValueRows(self._terms)
         self._equipped: sqlite3.Connection | None = None
@@ -113,6 +118,7 @@ class IndexWriter:
             equip(connection)
             self._equipped = connection
         self._terms.begin(connection)
+        self._wordless = types_dropped(connection)
         if self._late is not None:
             self._late.follow(added_text(connection))
 
@@ -139,14 +145,12 @@ class IndexWriter:
         key = record.key
         if self._late is not None:
             entries = self._late.completed(entries, record.body)
-        entries = with_attached_words(connection, record, entries)
         found = connection.execute(_FIND_RES, key).fetchone() if not is_first else None
         rid = self._new_rid(connection, record) if found is None else found[0]
         people = _people_in(entries, record.facts)
         rows = self._values.of(connection, entries, rid=rid, people=people)
-        marks = {field: mark_of(self._terms.rank(connection, field, kind=FIELD)) for field in entries.texts}
-        words = document(entries.texts, marks)
-        holds = sum(1 << table for table in rows) | (_WORDS if words else 0)
+        words = self._words_of(connection, record, entries)
+        holds = sum(1 << table for table in rows) | (HOLDS_WORDS if words else 0)
         columns = _res_columns(rid, record, entries=entries, holds=holds, people=people)
         recency = columns[4]
         if found is None:
@@ -156,10 +160,17 @@ class IndexWriter:
             pending.add(_UPDATE_RES, (*columns, rid))
             _exchange(pending, _rows_of(connection, rid, holds=found[1]), rows)
             _remove_people(pending, key, *found[2:])
-            _stage_words(connection, pending, rid, had=bool(found[1] & _WORDS), words=words)
+            _stage_words(connection, pending, rid, had=bool(found[1] & HOLDS_WORDS), words=words)
         if found is None and words:
             pending.add(_INSERT_WORDS, (rid, words))
         pending.extend(_INSERT_PATIENT, ((patient, recency, *key, rid, how) for patient, how in people.items()))
+
+    def _words_of(self, connection: sqlite3.Connection, record: Record, entries: IndexEntries) -> str:
+        """The document of words; empty where it has none, or where they are not kept."""
+        if record.key.type in self._wordless:
+            return ""
+        texts = with_attached_words(connection, record, entries).texts
+        return document(texts, {field: mark_of(self._terms.rank(connection, field, kind=FIELD)) for field in texts})
 
     def remove(self, connection: sqlite3.Connection, key: Key) -> None:
         """Leave no index row of the Key."""
@@ -177,13 +188,13 @@ class IndexWriter:
         for table, statement in enumerate(_DELETE_VALUES):
             if holds >> table & 1:
                 pending.add(statement, (rid,))
-        if holds & _WORDS:
+        if holds & HOLDS_WORDS:
             pending.add(_DELETE_WORDS, (rid,))
         _remove_people(pending, key, recency, *people)
 
     def search(self, connection: sqlite3.Connection, query: NarrowedQuery, *, page: Page) -> Hits:
         """What the query selects, the rows put in this transaction included. Raises Failure TOO_COSTLY."""
-        return search_within(connection, query, page=page, budget_s=SEARCH_S)
+        return search_within(connection, query, page=page, budget_s=SEARCH_S, texts=self._texts)
 
     def _new_rid(self, connection: sqlite3.Connection, record: Record) -> int:
         rank = self._terms.rank(connection, record.key.type, kind=TYPE)
@@ -203,14 +214,14 @@ def rebuild(
     batch: int = 2000,
     on_progress: Callable[[int], None] = lambda _done: None,
 ) -> int:
-    """Empty the index and fill it from every current resource; returns how many there were.
+    """Empty the index and fill it from every current resource, words included; returns how many there were.
 
     Needs the writer's connection, and nobody else writing. Commits after each batch and then tells `on_progress` how
     many are done; until the last one `is_complete` is false. `resources` may read from another connection.
     """
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(_SET_STATE, (_REBUILDING,))
-    for statement in _EMPTY:
+    for statement in (*_EMPTY, KEEP_ALL):
         connection.execute(statement)
     connection.execute("COMMIT")
     writer, waiting, done = IndexWriter(), iter(resources), 0

@@ -13,10 +13,11 @@ from typing import TypeVar
 
 from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.backends.index_answers import answer, count_of, number_of
-from fhirmedia.backends.index_candidates import is_light
+from fhirmedia.backends.index_candidates import Candidates, is_light
 from fhirmedia.backends.index_chains import Chains
 from fhirmedia.backends.index_dialect import SQLITE, Sql, sql
 from fhirmedia.backends.index_plan import Plan, Planner
+from fhirmedia.backends.index_record_words import RecordWords, Texts, asks_for_dropped
 from fhirmedia.backends.index_terms import SYSTEM, UNKNOWN, KnownTerms
 from fhirmedia.backends.index_words import equip
 from fhirmedia.backends.sqlite import failure_of, open_reader
@@ -51,11 +52,12 @@ class SqlSearchIndex:
     """Searches of one database file; writers may be at work in this and other processes.
 
     A search sees one state of the index, the last one committed when it began. After `budget_s` seconds it is
-    stopped and raises Failure TOO_COSTLY.
+    stopped and raises Failure TOO_COSTLY. `texts` reads words that the database does not keep.
     """
 
-    def __init__(self, path: Path, *, readers: int = 2, budget_s: float = 10.0) -> None:
+    def __init__(self, path: Path, *, readers: int = 2, budget_s: float = 10.0, texts: Texts | None = None) -> None:
         self._budget_s = budget_s
+        self._texts = texts
         self.terms = KnownTerms()
         self._connections: SimpleQueue[sqlite3.Connection] = SimpleQueue()
         for _ in range(readers):
@@ -107,10 +109,19 @@ class SqlSearchIndex:
         if is_light(query):
             with _translated(), _one_state(self._inline):
                 planner = Planner(SQLITE, _Snapshot(self._inline, self.terms))
-                few = planner.at_once(query, limit=_SMALL)
+                few = self._at_once(planner, query)
                 if few is not None:
                     return work(self._inline, planner, planner.driven(few, query, page))
-        return await self.within(lambda connection: work(connection, *plan_of(connection, self.terms, query, page)))
+        return await self.within(lambda connection: work(connection, *self._plan_of(connection, query, page)))
+
+    def _at_once(self, planner: Planner, query: Query) -> Candidates | None:
+        """The candidates, where they are few and none of them has to be read for its words."""
+        if asks_for_dropped(self._inline, query):
+            return None
+        return planner.at_once(query, limit=_SMALL)
+
+    def _plan_of(self, connection: sqlite3.Connection, query: Query, page: Page) -> tuple[Planner, Plan]:
+        return plan_of(connection, self.terms, query, page, texts=self._texts)
 
     def _within(self, work: Callable[[sqlite3.Connection], T], budget: "_Budget") -> T:
         connection = self._connections.get()
@@ -126,16 +137,15 @@ class SqlSearchIndex:
         if not is_light(query):
             return None
         with _translated(), _one_state(self._inline):
-            snapshot = _Snapshot(self._inline, self.terms)
-            planner = Planner(SQLITE, snapshot)
-            few = planner.at_once(query, limit=_SMALL)
+            planner = Planner(SQLITE, _Snapshot(self._inline, self.terms))
+            few = self._at_once(planner, query)
             return None if few is None else answer(self._inline, planner.driven(few, query, page), page)
 
     def _search(self, connection: sqlite3.Connection, query: Query, page: Page) -> Hits:
-        return hits_of(connection, self.terms, query, page)
+        return hits_of(connection, self.terms, query, page, texts=self._texts)
 
     def _explain(self, connection: sqlite3.Connection, query: Query, page: Page) -> str:
-        _, plan = plan_of(connection, self.terms, query, page)
+        _, plan = self._plan_of(connection, query, page)
         statements = [segment.statement for segment in plan.segments]
         if page.total != "none":
             statements.append(count_of(plan))
@@ -153,24 +163,26 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def hits_of(connection: sqlite3.Connection, terms: KnownTerms, query: Query, page: Page) -> Hits:
+def hits_of(
+    connection: sqlite3.Connection, terms: KnownTerms, query: Query, page: Page, *, texts: Texts | None = None
+) -> Hits:
     """The answer as the connection sees the index at this moment; the query is already narrowed."""
-    _, plan = plan_of(connection, terms, query, page)
+    _, plan = plan_of(connection, terms, query, page, texts=texts)
     return answer(connection, plan, page)
 
 
-def plan_of(connection: sqlite3.Connection, terms: KnownTerms, query: Query, page: Page) -> tuple[Planner, Plan]:
-    """How that answer is found, and who planned it. Raises Failure TOO_COSTLY."""
+def plan_of(
+    connection: sqlite3.Connection, terms: KnownTerms, query: Query, page: Page, *, texts: Texts | None = None
+) -> tuple[Planner, Plan]:
+    """How that answer is found, and who planned it. Raises Failure TOO_COSTLY, WordsDroppedError."""
     planner = Planner(SQLITE, _Snapshot(connection, terms))
-    return planner, planner.plan(_chains(connection, terms, planner).resolved(query), page)
 
+    def found(query: Query, page: Page) -> Hits:
+        return answer(connection, planner.plan(words.resolved(query), page), page)
 
-def _chains(connection: sqlite3.Connection, terms: KnownTerms, planner: Planner) -> Chains:
-    return Chains(
-        planner,
-        lambda query, page: answer(connection, planner.plan(query, page), page),
-        lambda keys, parameter: _pointers(connection, terms, keys, (parameter,)),
-    )
+    chains = Chains(planner, found, lambda keys, parameter: _pointers(connection, terms, keys, (parameter,)))
+    words = RecordWords(connection, texts, answer=found, inner=chains.answered)
+    return planner, planner.plan(words.resolved(chains.resolved(query)), page)
 
 
 def _pointers(
@@ -184,7 +196,9 @@ def _pointers(
     return [Pointer(parse_key(target), version) for target, version in rows]
 
 
-def search_within(connection: sqlite3.Connection, query: NarrowedQuery, *, page: Page, budget_s: float) -> Hits:
+def search_within(
+    connection: sqlite3.Connection, query: NarrowedQuery, *, page: Page, budget_s: float, texts: Texts | None = None
+) -> Hits:
     """A search inside the transaction that is under way on this connection: it sees what that has written.
 
     Raises Failure TOO_COSTLY after `budget_s` seconds; the transaction stays as it was. Any other error of the database
@@ -193,7 +207,7 @@ def search_within(connection: sqlite3.Connection, query: NarrowedQuery, *, page:
     """
     connection.set_progress_handler(_Budget(budget_s).exceeded, _STEPS)
     try:
-        return hits_of(connection, KnownTerms(), query.query, page)
+        return hits_of(connection, KnownTerms(), query.query, page, texts=texts)
     except sqlite3.Error as error:
         if _is_interrupt(error):
             raise _too_long() from None

@@ -14,8 +14,10 @@ from fhirmedia.core.errors import Category, Failure
 
 
 @asynccontextmanager
-async def opened(arguments: argparse.Namespace, *, works: bool = False) -> AsyncIterator[Following]:
-    """What follows the folder's records; with `works`, changes are taken in meanwhile.
+async def opened(
+    arguments: argparse.Namespace, *, works: bool = False, alone: bool = False
+) -> AsyncIterator[Following]:
+    """What follows the folder's records; with `works`, changes are taken in meanwhile, `alone` by nobody else.
 
     Raises Failure INVALID where no index is set, UNAVAILABLE.
     """
@@ -23,7 +25,7 @@ async def opened(arguments: argparse.Namespace, *, works: bool = False) -> Async
     if settings.index is None:
         raise Failure(Category.INVALID, "FHIRMEDIA_INDEX is not set: there is no search index beside the database.")
     base_url = known_base_url(settings, folder, port=arguments.port)
-    house = open_house(folder, settings, base_url=base_url, beside=True)
+    house = open_house(folder, settings, base_url=base_url, beside=True, alone=alone)
     following = house.following
     assert following is not None
     tasks = [asyncio.create_task(work) for work in following.works(keeps=False)] if works else []

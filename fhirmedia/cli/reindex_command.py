@@ -12,6 +12,7 @@ from fhirmedia.cli.opening import add_served_port, existing_folder
 from fhirmedia.cli.options import add_data
 from fhirmedia.cli.progress import Progress
 from fhirmedia.core.clock import system_clock
+from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Record
 from fhirmedia.custody.binaries import BINARY
 from fhirmedia.r4.extract import Extractor
@@ -31,13 +32,19 @@ goes on from there.
 
 The steps are for a search index beside the database (FHIRMEDIA_INDEX). Servers fill one that is missing by themselves;
 `fill` makes another beside it, in which `switch` lets searches be answered. Servers go on all the while, changes reach
-both, and a `fill` that was stopped goes on where it was.
+both, and a `fill` that was stopped goes on where it was. `fill TYPE` writes the documents of one type anew, in place.
+
+With --drop-fts, and the server stopped, the database gives up the words of what that index holds, and the room they
+take, once the index is found to be complete. From then on words across patients are found by the index alone: while it
+is away, such a search is answered 503. Run again if it is interrupted. `fhirmedia reindex` brings the words back.
 
 examples:
   fhirmedia reindex --data /srv/fhirmedia
   fhirmedia reindex fill --data /srv/fhirmedia
+  fhirmedia reindex fill Media --data /srv/fhirmedia
   fhirmedia reindex verify --data /srv/fhirmedia
   fhirmedia reindex switch --data /srv/fhirmedia
+  fhirmedia reindex --data /srv/fhirmedia --drop-fts
   fhirmedia reindex --data /srv/fhirmedia --parameter photographer.json
 
 photographer.json (each part of the expression begins with its type):
@@ -56,17 +63,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with FHIRMEDIA_INDEX: fill another search index beside running servers, hold it against the records, let "
         "it answer, go back to the one before, tell how it stands",
     )  # fmt: skip
+    parser.add_argument(
+        "type", nargs="?", help="fill: write the documents of this type anew, into the one that answers"
+    )
     add_data(parser)
-    parser.add_argument("--parameter", metavar="X", help="index by one more search parameter, beside a running server")
+    scope = parser.add_mutually_exclusive_group()
+    scope.add_argument("--parameter", metavar="X", help="index by one more search parameter, beside a running server")
+    scope.add_argument("--drop-fts", action="store_true", help="leave words to the search index beside the database")
     add_served_port(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Rebuild the index with the folder held alone, or fill in one parameter."""
+    if arguments.type is not None and arguments.step != "fill":
+        raise Failure(
+            Category.INVALID, f"A type is filled, and nothing else is done to it: {arguments.type} is too much."
+        )
+    if arguments.step is not None and arguments.drop_fts:
+        raise Failure(Category.INVALID, "Words are dropped in a run of its own: leave out the step, or --drop-fts.")
     if arguments.step is not None:
         from fhirmedia.cli import reindex_steps
 
         return reindex_steps.run(arguments)
+    if arguments.drop_fts:
+        from fhirmedia.cli import dropping
+
+        return dropping.drop(arguments)
     if arguments.parameter is not None:
         return fill(arguments)
     folder, settings = existing_folder(arguments.data, any_zone=True)

@@ -36,6 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
             await following.presence.look()
             if not following.presence.is_there and arguments.step != "status":
                 raise Failure(Category.UNAVAILABLE, f"The search index cannot be asked: {following.presence.why}")
+            if arguments.step == "fill" and arguments.type is not None:
+                return await _refill(following, arguments.type)
             return await STEPS[arguments.step](following)
 
     return asyncio.run(act())
@@ -49,7 +51,13 @@ async def _fill(following: Following) -> int:
             print(f"going on where it stopped, {generation.documents:,} documents in")
         end = await asyncio.to_thread(following.maker.end)
         with Progress("indexing", end - generation.position) as progress:
-            await _fill_on(following, generation.name, progress)
+            name = generation.name
+            await _to_the_end(
+                lambda: following.filler.fill(
+                    _found(following, name), on_progress=lambda changes, _: progress.advance(changes)
+                ),
+                place=lambda: _place(following, name),
+            )
         await filler.set_state(generation, "filled")
     filled = following.outbox.generations().named(generation.name)
     number = 0 if filled is None else filled.documents
@@ -57,34 +65,72 @@ async def _fill(following: Following) -> int:
     return 0
 
 
-async def _fill_on(following: Following, name: str, progress: Progress) -> None:
-    """To its end; an engine that does not answer for a while is waited for."""
+async def _refill(following: Following, kind: str) -> int:
+    """The documents of one type anew, in the index that answers and in one that is to."""
+    if kind not in following.engine.types:
+        types = ", ".join(sorted(following.engine.types))
+        raise Failure(Category.INVALID, f"The search index holds {types}; name one of these, or none for all.")
+    async with _turn(following):
+        targets = [each for each in following.outbox.generations().targets if each.state in ("live", "filled")]
+        if not targets or any(each.fingerprint != following.engine.fingerprint for each in targets):
+            raise Failure(Category.NOT_FOUND, "There is no search index to write to; a server that runs fills it.")
+        for each in targets:
+            await _refill_one(following, each, kind)
+    return 0
+
+
+async def _refill_one(following: Following, generation: Generation, kind: str) -> None:
+    filler, written = following.filler, 0
+    begun = await filler.refilled(generation, kind)
+    if begun:
+        print(f"going on behind change {begun:,}, where it stopped")
+    end = await asyncio.to_thread(following.maker.end)
+    with Progress(f"indexing {kind} ({generation.state})", end - begun) as progress:
+
+        def advance(changes: int, documents: int) -> None:
+            nonlocal written
+            written += documents
+            progress.advance(changes)
+
+        await _to_the_end(
+            lambda: filler.refill(generation, kind, on_progress=advance),
+            place=lambda: filler.refilled(generation, kind),
+        )
+    print(f"{generation.state} {generation.name}: {written:,} documents of {kind} were written anew")
+
+
+async def _to_the_end(fill: Callable[[], Awaitable[None]], *, place: Callable[[], Awaitable[int]]) -> None:
+    """An engine that does not answer for a while is waited for; `place` tells how far it has come."""
     given_up_at = time.monotonic() + _PATIENCE_S
     while True:
-        generation = _found(following.outbox.generations().named(name))
-        before = generation.position
+        before = await place()
         try:
-            return await following.filler.fill(generation, on_progress=lambda changes, _: progress.advance(changes))
+            return await fill()
         except Failure as failure:
-            if following.outbox.generations().named(name) != generation:
+            if await place() != before:
                 given_up_at = time.monotonic() + _PATIENCE_S
             if failure.category is not Category.UNAVAILABLE or time.monotonic() > given_up_at:
-                print(f"stopped behind change {before:,}; run the same command again to go on", file=sys.stderr)
+                print(f"stopped behind change {await place():,}; run the same command again to go on", file=sys.stderr)
                 raise
         await asyncio.sleep(_REST_S)
 
 
+async def _place(following: Following, name: str) -> int:
+    return _found(following, name).position
+
+
 async def _verify(following: Following) -> int:
-    differences = 0
+    number = 0
     for generation in following.outbox.generations().targets:
         if generation.state in ("live", "filled") and generation.fingerprint == following.engine.fingerprint:
-            differences += await _verify_one(following, generation)
+            number += await differences(following, generation)
     if not following.outbox.generations().targets:
         raise Failure(Category.NOT_FOUND, "There is no search index yet; a server that runs fills it.")
-    return 1 if differences else 0
+    return 1 if number else 0
 
 
-async def _verify_one(following: Following, generation: Generation) -> int:
+async def differences(following: Following, generation: Generation) -> int:
+    """How many there are between the generation and the records; told, and seen to where that can be done."""
     parts = (following.maker, following.outbox, following.engine, generation.name)
     end = await asyncio.to_thread(following.maker.end)
     with Progress(f"verifying ({generation.state})", end) as progress:
@@ -119,21 +165,21 @@ async def _publish(following: Following, state: State, missing: str) -> int:
             raise Failure(Category.NOT_FOUND, missing)
         if not await following.engine.is_sound(generation.name):
             raise Failure(Category.CONFLICT, "That index is gone, or not as it was made; run `fhirmedia reindex fill`.")
-        await _caught_up(following)
-        await following.filler.write(generations.require_no_dead)
+        await settled(following)
         await following.filler.publish(generation)
     print(f"searches are answered from {generation.name}; `fhirmedia reindex rollback` undoes that within 7 days")
     return 0
 
 
-async def _caught_up(following: Following) -> None:
-    """Wait until hardly anything waits. Raises Failure CONFLICT if that takes too long."""
+async def settled(following: Following) -> None:
+    """Wait until hardly anything waits. Raises Failure CONFLICT if that takes too long, or something was given up."""
     given_up_at = time.monotonic() + _PATIENCE_S
     while (lag_ms := following.outbox.lag(now=following.clock())[0]) >= _CAUGHT_UP_MS:
         if time.monotonic() > given_up_at:
             text = f"Changes of the last {lag_ms // 1000} s are not in the index yet; see `fhirmedia index status`."
             raise Failure(Category.CONFLICT, text)
         await asyncio.sleep(_LOOK_S)
+    await following.filler.write(generations.require_no_dead)
 
 
 async def _status(following: Following) -> int:
@@ -153,7 +199,8 @@ async def _turn(following: Following) -> AsyncIterator[None]:
     raise Failure(Category.CONFLICT, "A server or another command is filling the index at present; wait for it.")
 
 
-def _found(generation: Generation | None) -> Generation:
+def _found(following: Following, name: str) -> Generation:
+    generation = following.outbox.generations().named(name)
     if generation is None:
         raise Failure(Category.CONFLICT, "Somebody else has given up the index that was being filled.")
     return generation

@@ -18,6 +18,7 @@ import uvicorn
 from fhirmedia.app import build_app, settled_base_url, trusted_issuers
 from fhirmedia.backends.folder import Folder, file_system_of, make_folder, open_folder
 from fhirmedia.backends.following.assembly import require_usable
+from fhirmedia.backends.words_kept import require_words
 from fhirmedia.cli.garbage import uncollected
 from fhirmedia.cli.http_head import BoundedHttp
 from fhirmedia.core.errors import Category, Failure
@@ -55,7 +56,9 @@ def serve(
         base_url = settled_base_url(settings, folder, port=listener.getsockname()[1], moved=_say_moved)
         if workers > 1:  # refuse here rather than in every child
             trusted_issuers(settings, folder, load_registry(), base_url=base_url)
-        if settings.index is not None:
+        if settings.index is None:
+            require_words(folder.records, folder=folder.path)
+        else:
             zone = ZoneInfo(settings.timezone)
             asyncio.run(require_usable(settings.index, load_registry(), zone=zone))
         share_metrics(folder.run / "metrics")

@@ -62,7 +62,7 @@ class Conversions:
             "reference": {
                 "Reference": self._reference,
                 "canonical": self._canonical,
-                "uri": self._canonical,
+                "uri": self._address,
                 "Attachment": _nothing,
             },
         }
@@ -104,6 +104,13 @@ class Conversions:
             yield DateValue(min(value.lo for value in stretches), max(value.hi for value in stretches))
 
     def _canonical(self, node: Any) -> Iterator[SearchValue]:
+        """As it stands, and without the business version it names: who asks for none means any."""
+        yield from self._address(node)
+        url, _, version = node.partition("|")
+        if url and version:
+            yield from self._address(url)
+
+    def _address(self, node: Any) -> Iterator[SearchValue]:
         """A URL; where it is written as a reference to one of ours, it is searched as one."""
         target = parse_reference(node, base_url=self._base_url)
         yield ReferenceValue(url=bounded(node)) if target.key is None else ReferenceValue(target.key, target.version)

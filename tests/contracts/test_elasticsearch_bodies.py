@@ -18,7 +18,7 @@ from fhirmedia.backends.elastic.explaining import told
 from fhirmedia.backends.elastic.names import Names
 from fhirmedia.backends.elastic.searching import body_of, page_body
 from fhirmedia.backends.elastic.shape import fingerprint_of, listing, shape_of
-from fhirmedia.backends.elastic.writing import MOST_BYTES, MOST_LINES, BulkWriter, Line, batches
+from fhirmedia.backends.elastic.writing import MOST_BYTES, MOST_LINES, BulkWriter, Line, Room, batches
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.interactions.media_stats import FACETS
@@ -210,7 +210,7 @@ def test_a_full_engine_is_asked_again_after_longer_and_longer_pauses(full: int, 
     async def sleep(seconds: float) -> None:
         waited.append(seconds)
 
-    writer = BulkWriter(Busy(full), sleep=sleep)
+    writer = BulkWriter(Busy(full), Room(MOST_BYTES), sleep=sleep)
     assert asyncio.run(writer.write([a_line(1, 1)], visible=False)) == {}
     assert len(waited) == pauses and waited == sorted(waited)
 
@@ -220,5 +220,52 @@ def test_an_engine_that_stays_full_is_unavailable() -> None:
         return None
 
     with pytest.raises(Failure) as caught:
-        asyncio.run(BulkWriter(Busy(100), sleep=sleep).write([a_line(1, 1)], visible=False))
+        asyncio.run(BulkWriter(Busy(100), Room(MOST_BYTES), sleep=sleep).write([a_line(1, 1)], visible=False))
     assert caught.value.category is Category.UNAVAILABLE
+
+
+class Slow:
+    """An engine that answers when it is told to, and knows how much was under way at most."""
+
+    def __init__(self) -> None:
+        self.may_answer = asyncio.Event()
+        self.under_way = self.most = self.requests = 0
+
+    async def ask(self, _method: str, _path: str, body: bytes, **_: Any) -> Any:
+        self.requests += 1
+        self.under_way += len(body)
+        self.most = max(self.most, self.under_way)
+        try:
+            await self.may_answer.wait()
+        finally:
+            self.under_way -= len(body)
+        return type("Answer", (), {"status": 200, "body": {"items": [{"index": {"status": 201}}]}})
+
+
+def test_all_requests_together_are_bounded() -> None:
+    """One document is nearly a request of its own, one is more than that; who is cancelled leaves room to others."""
+
+    async def run() -> Slow:
+        engine, room = Slow(), Room(3 * MOST_BYTES)
+        sizes = [MOST_BYTES - 10_000] * 11 + [MOST_BYTES + 10_000]
+        writers = [
+            asyncio.create_task(BulkWriter(engine, room).write([a_line(number, size)], visible=True))
+            for number, size in enumerate(sizes)
+        ]
+        while engine.requests < 3:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        assert engine.requests == 3
+        writers[0].cancel()
+        while engine.requests < 4:
+            await asyncio.sleep(0.01)
+        engine.may_answer.set()
+        done = await asyncio.gather(*writers, return_exceptions=True)
+        assert [isinstance(each, asyncio.CancelledError) for each in done] == [True] + [False] * 11
+        assert done[1:] == [{}] * 11
+        await asyncio.wait_for(room.take(3 * MOST_BYTES), timeout=1)
+        return engine
+
+    engine = asyncio.run(asyncio.wait_for(run(), timeout=60))
+    assert engine.requests == 12
+    assert engine.most <= 3 * MOST_BYTES + 20_000

@@ -1,12 +1,13 @@
 """One table of searches for every engine: the query, what it finds, and why; expected ids are worked out by hand.
 
-Each row runs against the reference evaluator and the database, with pages of one, two and fifty: the walks must agree,
-and so must the total. Rows of the timeline corpus stand in `tests/fhir/timeline_rows.py`, where they run over HTTP too.
+Each row runs against the reference evaluator and the database (which keeps words, or reads them from the records), with
+pages of one, two and fifty: the walks must agree, and so must the total. Rows of the timeline corpus stand in
+`tests/fhir/timeline_rows.py`, where they run over HTTP too.
 """
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,10 +19,12 @@ import pytest
 from fhirmedia.access.grant import ACTIONS, Grant, Rule
 from fhirmedia.backends.elastic.engine import ElasticEngine, Shapes
 from fhirmedia.backends.index_memory import MemoryIndex
+from fhirmedia.backends.index_record_words import Texts
 from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.index_sql import SqlSearchIndex
 from fhirmedia.backends.migrations import make_schema
 from fhirmedia.backends.sqlite import open_writer
+from fhirmedia.backends.words_kept import keep_none_of
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.index_address import parse_index_address
 from fhirmedia.core.records import Facts, Key, Record
@@ -41,6 +44,7 @@ from tests.fhir.timeline_rows import ROWS as TIMELINE_ROWS
 from tests.fhir.timelines import START_MS, media, others, people
 
 HERE = Path(__file__).parent / "search"
+TABLES = ("values", "units", "cells")
 BASE = "https://fhir.example.org/fhir"
 ZONE = ZoneInfo("Europe/Stockholm")
 HOUR_MS = 3_600_000
@@ -67,7 +71,7 @@ class Row:
 
 
 def rows() -> Iterator[Row]:
-    for name in ("values", "units"):
+    for name in TABLES:
         for each in json.loads((HERE / "table" / f"{name}.json").read_text("utf-8")):
             yield Row(name, each["query"], frozenset(each["ids"]))
     for kind, queries in TIMELINE_ROWS.items():
@@ -120,7 +124,7 @@ def elasticsearch(request: pytest.FixtureRequest, runner: asyncio.Runner) -> Ite
         runner.run(each.close())
 
 
-ENGINES = ["evaluator", "sqlite", pytest.param("elasticsearch", marks=pytest.mark.services)]
+ENGINES = ["evaluator", "sqlite", "sqlite-without-words", pytest.param("elasticsearch", marks=pytest.mark.services)]
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -138,11 +142,16 @@ def engines(
             index.put(entries, Facts(patients=entries.patients))
         return index
 
-    def sqlite(name: str) -> SearchIndex:
+    def without_words(name: str) -> SearchIndex:
+        texts = {each.key: each.texts for each in entries_of(name)}
+        return sqlite(name, dropped=REGISTRY.types, texts=lambda _, keys: ((key, texts[key]) for key in keys))
+
+    def sqlite(name: str, *, dropped: Collection[str] = (), texts: Texts | None = None) -> SearchIndex:
         path = tmp_path_factory.mktemp(name) / "records.db"
         connection, writer = open_writer(path), IndexWriter()
         make_schema(connection)
         connection.execute("BEGIN IMMEDIATE")
+        keep_none_of(connection, dropped)
         writer.begin(connection)
         for sequence, entries in enumerate(entries_of(name), start=1):
             updated = entries.values["_lastUpdated"][0].lo
@@ -152,8 +161,9 @@ def engines(
         if flush is not None:
             flush(connection)
         connection.execute("COMMIT")
+        assert not dropped or connection.execute("SELECT 1 FROM idx_words").fetchone() is None
         connection.close()
-        return SqlSearchIndex(path, readers=1)
+        return SqlSearchIndex(path, readers=1, texts=texts)
 
     def beside(name: str) -> SearchIndex:
         engine = elasticsearch()
@@ -166,8 +176,13 @@ def engines(
         ]
         return Beside(runner.run(filled(engine, name, changes)), memory(name), REGISTRY.types)
 
-    make = {"evaluator": memory, "sqlite": sqlite, "elasticsearch": beside}[request.param]
-    yield lambda name: made.setdefault(name, made[name] if name in made else make(name))
+    make: dict[str, Callable[[str], SearchIndex]] = {
+        "evaluator": memory,
+        "sqlite": sqlite,
+        "sqlite-without-words": without_words,
+        "elasticsearch": beside,
+    }
+    yield lambda name: made.setdefault(name, made[name] if name in made else make[request.param](name))
     for index in made.values():
         if isinstance(index, SqlSearchIndex):
             runner.run(index.close())
@@ -217,10 +232,11 @@ def test_a_search_finds(engines: Callable[[str], SearchIndex], runner: asyncio.R
 
 def test_the_table_is_large_and_tells_hits_from_misses() -> None:
     table = list(rows())
-    assert len(table) >= 300
+    assert len(table) >= 400
     assert 0.1 <= sum(not row.ids for row in table) / len(table) <= 0.4
-    for row in json.loads((HERE / "table" / "values.json").read_text("utf-8")):
-        assert row["why"], row["id"]
+    for name in TABLES:
+        for row in json.loads((HERE / "table" / f"{name}.json").read_text("utf-8")):
+            assert row["why"], row["id"]
 
 
 REFUSED = json.loads((HERE / "table" / "refused.json").read_text("utf-8"))

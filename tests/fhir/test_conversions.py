@@ -104,7 +104,9 @@ CONVERSIONS: list[tuple[str, dict[str, Any], str, set[SearchValue]]] = [
     ("Media", {"subject": {"reference": "#p", "identifier": {"value": "A"}}}, "subject", {
         ReferenceValue(identifier=TokenValue(None, "a"))}),
     ("ServiceRequest", {"instantiatesCanonical": ["http://x/P|1"]}, "instantiates-canonical", {
-        ReferenceValue(url="http://x/P|1")}),
+        ReferenceValue(url="http://x/P|1"), ReferenceValue(url="http://x/P")}),
+    ("ServiceRequest", {"instantiatesCanonical": ["http://x/P|", "|1"]}, "instantiates-canonical", {
+        ReferenceValue(url="http://x/P|"), ReferenceValue(url="|1")}),
     ("ServiceRequest", {"instantiatesUri": ["http://x/P"]}, "instantiates-uri", {UriValue("http://x/P")}),
     ("Organization", {"name": "Hudkliniken Åby"}, "name", {StringValue("hudkliniken aby", "Hudkliniken Åby")}),
     (

@@ -124,6 +124,14 @@ def live(served: Served) -> str:
     return str(name)
 
 
+def live_or_none(served: Served) -> str | None:
+    """The same; None while none does."""
+    try:
+        return live(served)
+    except ValueError:
+        return None
+
+
 def begin(served: Served) -> None:
     """A Patient with three pictures."""
     require(served.put({"resourceType": "Patient", "id": "p"}))

@@ -25,6 +25,7 @@ from tests.following.beside import (
     index_state,
     indexed,
     live,
+    live_or_none,
     put_media,
     remarks,
     require_no_difference,
@@ -145,13 +146,6 @@ def test_its_indices_removed(served: Served, node: Node, address: str) -> None:
 def live_on_well(served: Served, name: str) -> set[str]:
     put_media(served, name)
     return ids(asked(served, PATIENT_SCOPED))
-
-
-def live_or_none(served: Served) -> str | None:
-    try:
-        return live(served)
-    except ValueError:
-        return None
 
 
 def test_a_failure_is_not_cached(served: Served, node: Node) -> None:

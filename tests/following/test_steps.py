@@ -114,9 +114,9 @@ def test_lag_and_dead_letters_are_visible_and_block_a_switch(served: Served, ind
     require_no_difference(served, index_address)
 
 
-def filling(served: Served, address: str) -> "subprocess.Popen[str]":
+def filling(served: Served, address: str, *type: str) -> "subprocess.Popen[str]":
     """`fhirmedia reindex fill` as a process of its own."""
-    words = ("reindex", "fill", "--data", str(served.folder), "--port", port_of(served))
+    words = ("reindex", "fill", *type, "--data", str(served.folder), "--port", port_of(served))
     return subprocess.Popen(
         [sys.executable, "-m", "fhirmedia.cli.main", *words],
         env={**os.environ, "FHIRMEDIA_INDEX": address},
@@ -161,6 +161,35 @@ def test_reindex_resumes_counts_switches_and_goes_back(served: Served, index_add
     assert "after" in ids(asked(served, "Media?status=completed&_count=5&_sort=-_lastUpdated"))
     assert len(there) == 1000
     assert run(served, "reindex", "switch", address=index_address).code == 1
+
+
+def test_documents_of_one_type_are_written_anew_in_place(served: Served, index_address: str) -> None:
+    put_many(served, 1200)
+    drained(served)
+    server, _, prefix = index_address.rpartition("/")
+    first = live(served)
+    for lost in ("Media%2Fmany-1", "Media%2Fmany-1100"):
+        asked_of_server(server, "DELETE", f"/{prefix}-{first}-res/_doc/{lost}?refresh=true")
+    counted = "Media?status=completed&_summary=count"
+    assert asked(served, counted).json()["total"] == 1201
+
+    process = filling(served, index_address, "Media")
+    until(lambda: rows(served, "SELECT 1 FROM idx_state WHERE name LIKE 'refill/%'"))
+    process.kill()
+    process.communicate()
+    process = filling(served, index_address, "Media")
+    said, complaint = process.communicate(timeout=100)
+    assert process.returncode == 0, complaint
+    assert "where it stopped" in said
+    assert "documents of Media were written anew" in said
+    assert rows(served, "SELECT 1 FROM idx_state WHERE name LIKE 'refill/%'") == []
+    assert live(served) == first
+    assert asked(served, counted).json()["total"] == 1203
+    require_no_difference(served, index_address)
+
+    refused = run(served, "reindex", "fill", "Encounter", address=index_address)
+    assert (refused.code, "name one of these" in refused.sentence) == (1, True)
+    assert run(served, "reindex", "verify", "Media", address=index_address).code == 1
 
 
 def test_switching_over_and_back(index_address: str, tmp_path: Path) -> None:

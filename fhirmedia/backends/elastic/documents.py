@@ -8,7 +8,7 @@ from fhirmedia.backends.elastic.document import Documents
 from fhirmedia.backends.elastic.names import Names
 from fhirmedia.backends.elastic.placing import Json
 from fhirmedia.backends.elastic.shape import Shape
-from fhirmedia.backends.elastic.writing import BulkWriter, Line
+from fhirmedia.backends.elastic.writing import BulkWriter, Line, Room
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
 from fhirmedia.ports.documents import DocumentChange
@@ -43,6 +43,7 @@ class ElasticDocuments:
         *,
         shape: Shape,
         prepared: Callable[[str], Awaitable[Making]],
+        room: Room,
     ) -> None:
         self._client = client
         self._names = names
@@ -50,7 +51,7 @@ class ElasticDocuments:
         self._types = shape.types
         self._where = ",".join(names.index(generation, family) for family in shape.families)
         self._prepared = prepared
-        self._writer = BulkWriter(client)
+        self._writer = BulkWriter(client, room)
 
     @property
     def types(self) -> Collection[str]:

@@ -13,6 +13,7 @@ from fhirmedia.backends.elastic.names import Names
 from fhirmedia.backends.elastic.placing import Json
 from fhirmedia.backends.elastic.searching import Searching
 from fhirmedia.backends.elastic.shape import Family, Listing, Shape, fingerprint_of, listing, shape_of
+from fhirmedia.backends.elastic.writing import UNDER_WAY_BYTES, Room
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.index_address import IndexAddress
 from fhirmedia.core.records import Key, parse_key
@@ -59,6 +60,7 @@ class ElasticEngine:
         self._shapes = shapes
         self._shards = address.shards
         self._budget_s = budget_s
+        self._room = Room(UNDER_WAY_BYTES)
         self._names = Names(address.prefix, [family.name for family in shapes.now().shape.families])
         self._prepared_for: dict[str, Shape] = {}
 
@@ -139,7 +141,8 @@ class ElasticEngine:
 
     def documents(self, generation: str) -> ElasticDocuments:
         """Where its documents are written."""
-        return ElasticDocuments(self._client, self._names, generation, shape=self._shape(), prepared=self._prepared)
+        shape, prepared = self._shape(), self._prepared
+        return ElasticDocuments(self._client, self._names, generation, shape=shape, prepared=prepared, room=self._room)
 
     def index(self, generation: str) -> ElasticIndex:
         """What searches it."""

@@ -15,6 +15,9 @@ Json = dict[str, Any]
 MOST_LINES, MOST_BYTES = 1_000, 5 * 2**20
 """Documents and bytes of one request; one document that is larger goes alone."""
 
+UNDER_WAY_BYTES = 8 * MOST_BYTES
+"""Of all requests of a process together: those that wait until searches find their documents hold them meanwhile."""
+
 _WITHIN_S = 30.0
 _PAUSES_S = (0.1, 0.2, 0.4, 0.8, 1.6)
 """How long a full engine is left alone before it is asked once more."""
@@ -55,11 +58,40 @@ class _Outcome:
     again: Sequence[tuple[Line, bytes]]
 
 
-class BulkWriter:
-    """Writes lines; `sleep` is for waiting."""
+class Room:
+    """So many bytes, shared by all who take some on one event loop."""
 
-    def __init__(self, client: ElasticClient, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(self, most_bytes: int) -> None:
+        self._left = most_bytes
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def take(self, size_bytes: int) -> None:
+        """Come back when there is so much room, which is the caller's then."""
+        while self._left < size_bytes:
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiting)
+            try:
+                await waiting
+            finally:
+                self._waiting.remove(waiting)
+        self._left -= size_bytes
+
+    def give(self, size_bytes: int) -> None:
+        """Leave it to others; of less than nothing, take more than there may be."""
+        self._left += size_bytes
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+
+
+class BulkWriter:
+    """Writes lines as far as there is `room`; `sleep` is for waiting."""
+
+    def __init__(
+        self, client: ElasticClient, room: Room, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
         self._client = client
+        self._room = room
         self._sleep = sleep
 
     async def write(self, lines: Iterable[Line], *, visible: bool) -> Mapping[Key, str]:
@@ -70,18 +102,32 @@ class BulkWriter:
         """
         refused: dict[Key, str] = {}
         several = batches(lines)
-        # Making documents takes longer than a turn of the event loop should.
-        while (batch := await asyncio.to_thread(next, several, None)) is not None:
-            rest: Sequence[tuple[Line, bytes]] = batch
-            for pause in (*_PAUSES_S, None):
-                outcome = await self._send(rest, visible=visible)
-                refused.update(outcome.refused)
-                rest = outcome.again
-                if not rest:
-                    break
-                if pause is None:
-                    raise unavailable("The search engine is too busy to take documents.")
-                await self._sleep(pause)
+        while True:
+            held = MOST_BYTES
+            await self._room.take(held)
+            try:
+                # Making documents takes longer than a turn of the event loop should.
+                batch = await asyncio.to_thread(next, several, None)
+                if batch is None:
+                    return refused
+                size = sum(len(encoded) for _, encoded in batch)
+                self._room.give(held - size)
+                held = size
+                refused.update(await self._write(batch, visible=visible))
+            finally:
+                self._room.give(held)
+
+    async def _write(self, batch: Sequence[tuple[Line, bytes]], *, visible: bool) -> Mapping[Key, str]:
+        refused: dict[Key, str] = {}
+        for pause in (*_PAUSES_S, None):
+            outcome = await self._send(batch, visible=visible)
+            refused.update(outcome.refused)
+            batch = outcome.again
+            if not batch:
+                break
+            if pause is None:
+                raise unavailable("The search engine is too busy to take documents.")
+            await self._sleep(pause)
         return refused
 
     async def _send(self, batch: Sequence[tuple[Line, bytes]], *, visible: bool) -> _Outcome:

@@ -86,6 +86,10 @@ class DocumentMaker:
         marks = ", ".join("?" * len(self._types))
         self._current, self._counted = _CURRENT.format(marks), _COUNTED.format(marks)
 
+    def of_type(self, kind: str) -> "DocumentMaker":
+        """The same for one type alone."""
+        return DocumentMaker(self._path, self._extractor, types=[kind])
+
     def of_changes(self, numbers: Sequence[int]) -> Batch:
         """Of changes that wait under these numbers: those that have been replaced meanwhile are left out."""
         batch = Batch()

@@ -24,8 +24,6 @@ T = TypeVar("T")
 
 AT_ONCE = 500
 """Documents that are made, written and noted together."""
-
-
 _STALE_S = 120.0
 
 
@@ -68,27 +66,59 @@ class Filler:
         `on_progress` is told how many changes of the log are behind, and how many documents were written. Raises
         Failure UNAVAILABLE; it goes on where it stopped when it is run again.
         """
+
+        def place(connection: sqlite3.Connection, batch: Batch, filled: int) -> None:
+            generations.advance(connection, generation.name, position=batch.end, documents=filled)
+
+        await self._walk(self._maker, generation, generation.position, place, on_progress)
+        await self._engine.finish(generation.name)
+
+    async def refill(self, generation: Generation, kind: str, *, on_progress: Callable[[int, int], None]) -> None:
+        """Write every current resource of one type anew into a generation that has them, and let them be found.
+
+        The rest is as of `fill`; where it has stopped is told by `refilled`.
+        """
+        name = generation.name
+
+        def place(connection: sqlite3.Connection, batch: Batch, _: int) -> None:
+            generations.note_refilled(connection, name, kind, position=batch.end if batch.is_more else 0)
+
+        await self._walk(
+            self._maker.of_type(kind), generation, await self.refilled(generation, kind), place, on_progress
+        )
+        await self._engine.documents(name).refresh()
+
+    async def refilled(self, generation: Generation, kind: str) -> int:
+        """Behind which sequence of the log of changes a `refill` has stopped; 0 if none has."""
+        return await self.write(lambda connection: generations.refilled(connection, generation.name, kind))
+
+    async def _walk(
+        self,
+        maker: DocumentMaker,
+        generation: Generation,
+        position: int,
+        place: Callable[[sqlite3.Connection, Batch, int], None],
+        on_progress: Callable[[int, int], None],
+    ) -> None:
         documents = self._engine.documents(generation.name)
-        position = generation.position
-        upcoming = self._upcoming(position)
+        upcoming = _upcoming(maker, position)
         try:
             while True:
                 batch = await upcoming
                 if batch.age_s > _STALE_S:
                     # Whatever was deleted since, by a change the engine may have forgotten, must not come back.
-                    batch = await self._upcoming(position)
+                    batch = await _upcoming(maker, position)
                 if batch.is_more:
-                    upcoming = self._upcoming(batch.end)
+                    upcoming = _upcoming(maker, batch.end)
                 changes = [change for _, change in batch.changes.values()]
                 refused = await documents.write(changes, visible=False) if changes else {}
-                await self._note(generation.name, batch, refused)
+                await self._note(batch, refused, place)
                 on_progress(batch.end - position, len(changes) - len(refused))
                 position = batch.end
                 if not batch.is_more:
                     break
         finally:
             upcoming.cancel()
-        await self._engine.finish(generation.name)
 
     async def publish(self, generation: Generation) -> None:
         """Let it answer, once all that changes have brought can be found in it. Raises Failure UNAVAILABLE."""
@@ -112,17 +142,20 @@ class Filler:
         """Run statements on our tables in the writer."""
         return await self._records.write(lambda transaction: transaction.beside(work))
 
-    def _upcoming(self, position: int) -> "asyncio.Task[Batch]":
-        return asyncio.create_task(asyncio.to_thread(self._maker.of_current, position, limit=AT_ONCE))
-
-    async def _note(self, name: str, batch: Batch, refused: Mapping[Key, str]) -> None:
+    async def _note(
+        self, batch: Batch, refused: Mapping[Key, str], place: Callable[[sqlite3.Connection, Batch, int], None]
+    ) -> None:
         """How far it has come; what was refused waits for the workers, who give it up if it stays so."""
         now, filled = self._clock(), len(batch.changes) - len(refused)
         left = [*refused, *batch.spoilt]
 
         def note(connection: sqlite3.Connection) -> None:
-            generations.advance(connection, name, position=batch.end, documents=filled)
+            place(connection, batch, filled)
             outbox_work.enqueue(connection, left, now=now)
             outbox_work.revive(connection, batch.changes.keys() - refused.keys())
 
         await self.write(note)
+
+
+def _upcoming(maker: DocumentMaker, position: int) -> "asyncio.Task[Batch]":
+    return asyncio.create_task(asyncio.to_thread(maker.of_current, position, limit=AT_ONCE))

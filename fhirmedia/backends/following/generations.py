@@ -22,6 +22,9 @@ _FINGERPRINT = "(SELECT fingerprint FROM index_generation WHERE name = ?)"
 _ADVANCE = "UPDATE index_generation SET position = ?, documents = documents + ? WHERE name = ?"
 _FORGET = "DELETE FROM index_generation WHERE name = ?"
 _FOLLOW = "INSERT OR REPLACE INTO installation (name, value) VALUES (?, ?)"
+_REFILLED, _REFILL = "SELECT value FROM idx_state WHERE name = ?", "refill/{}/{}"
+_NOTE_REFILLED = "INSERT OR REPLACE INTO idx_state (name, value) VALUES (?, ?)"
+_FORGET_REFILLED = "DELETE FROM idx_state WHERE name GLOB ?"
 _NOT_FOLLOWED = "DELETE FROM installation WHERE name = ?"
 _EMPTY = ("DELETE FROM index_outbox", "DELETE FROM index_outbox_patient")
 _HAS_TABLE = "SELECT 1 FROM sqlite_schema WHERE name = 'index_generation'"
@@ -113,6 +116,22 @@ def require_no_dead(connection: sqlite3.Connection) -> None:
 def forget(connection: sqlite3.Connection, name: str) -> None:
     """A generation has been dropped."""
     connection.execute(_FORGET, (name,))
+    connection.execute(_FORGET_REFILLED, (_REFILL.format(name, "*"),))
+
+
+def refilled(connection: sqlite3.Connection, name: str, kind: str) -> int:
+    """Behind which sequence writing the documents of a type anew has stopped; 0 if it has not begun, or ended."""
+    row = connection.execute(_REFILLED, (_REFILL.format(name, kind),)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def note_refilled(connection: sqlite3.Connection, name: str, kind: str, *, position: int) -> None:
+    """How far that is; 0 where it has ended."""
+    state = _REFILL.format(name, kind)
+    if position:
+        connection.execute(_NOTE_REFILLED, (state, str(position)))
+    else:
+        connection.execute(_FORGET_REFILLED, (state,))
 
 
 def disown(path: Path) -> None:

@@ -17,6 +17,7 @@ from fhirmedia.backends.following.outbox import Outbox
 from fhirmedia.backends.following.presence import Presence
 from fhirmedia.backends.following.worker import IndexWorker
 from fhirmedia.backends.index_chains import HOP_AT_MOST, one_of
+from fhirmedia.backends.words_kept import WordsDroppedError
 from fhirmedia.core.clock import Clock
 from fhirmedia.core.errors import Category, Failure, Issue
 from fhirmedia.core.records import Key
@@ -35,8 +36,14 @@ _MOVED_MOST = 5000
 _HOP_PAGE = 5000
 _NOTED_LAG_MS = 5000
 _LOOK_S = 0.02
+RETRY_S = 5
+"""When to ask again for what the index alone can answer."""
 
 _ANSWERED_BY_DATABASE = "The records' own database answered, completely, in place of the search index: {}."
+_WORDS_ARE_BESIDE = (
+    "Words among so many resources are found by the search index alone, which cannot answer at present; try again, or "
+    "name a patient."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +96,12 @@ class RoutedIndex:
             hits = await index.search(route.query, page=page, without=route.without)
             return replace(hits, freshness=route.freshness)
 
-        async def in_database(freshness: Freshness) -> Hits:
+        async def in_database(query: NarrowedQuery, freshness: Freshness) -> Hits:
             hits = await self._database.search(query, page=page)
             is_told = hits.keys or not route.is_of_patients
             return replace(hits, freshness=freshness if is_told else Freshness(0))
 
-        return await self._ask(route, beside, in_database)
+        return await self._ask(query, route, beside, in_database)
 
     async def pointers(self, keys: Sequence[Key], *, parameters: Collection[str]) -> Sequence[Pointer]:
         """What these refer to: the database knows it of all of them."""
@@ -110,7 +117,12 @@ class RoutedIndex:
 
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
         """The plan of whoever would answer."""
-        route = await self._without_inner(self._settled(query, page.sort))
+        route = self._settled(query, page.sort)
+        if route.index is None:
+            return await self._in_database(
+                query, route.freshness, lambda query, _: self._counts.explain(query, page=page)
+            )
+        route = await self._without_inner(route)
         if route.index is None:
             return await self._counts.explain(query, page=page)
         return await route.index.explain(route.query, page=page)
@@ -119,49 +131,72 @@ class RoutedIndex:
         """How the answer divides. Raises Failure TOO_COSTLY, UNAVAILABLE."""
         route = await self._route(query)
         return await self._ask(
+            query,
             route,
             lambda index: index.buckets(route.query, by=by, with_patients=with_patients, without=route.without),
-            lambda _: self._counts.buckets(query, by=by, with_patients=with_patients),
+            lambda query, _: self._counts.buckets(query, by=by, with_patients=with_patients),
         )
 
     async def patients(self, query: NarrowedQuery) -> int:
         """How many Patients the answer is about. Raises Failure TOO_COSTLY, UNAVAILABLE."""
         route = await self._route(query)
         return await self._ask(
+            query,
             route,
             lambda index: index.patients(route.query, without=route.without),
-            lambda _: self._counts.patients(query),
+            lambda query, _: self._counts.patients(query),
         )
 
     async def _ask(
         self,
+        query: NarrowedQuery,
         route: Route,
         beside: Callable[[GenerationIndex], Awaitable[T]],
-        in_database: Callable[[Freshness], Awaitable[T]],
+        in_database: Callable[[NarrowedQuery, Freshness], Awaitable[T]],
     ) -> T:
         if route.index is None:
-            return await in_database(route.freshness)
+            return await self._in_database(query, route.freshness, in_database)
         try:
             async with asyncio.timeout(self._patience_s):
                 found = await beside(route.index)
-        except TimeoutError:
-            self._presence.lost(Failure(Category.UNAVAILABLE, "It does not answer in time."))
-            return await in_database(_instead("it does not answer in time"))
-        except Failure as failure:
-            if failure.category is Category.TOO_COSTLY:
-                raise
-            if failure.category is Category.NOT_IMPLEMENTED:
-                return await in_database(Freshness(0))
-            if failure.category is Category.UNAVAILABLE:
-                self._presence.lost(failure)
-            else:
-                self._doubt(failure)
-            return await in_database(_instead("it cannot be asked at present"))
         except Exception as error:  # noqa: BLE001 (an index that answers nonsense is none)
-            self._doubt(error)
-            return await in_database(_instead("it cannot be asked at present"))
+            return await self._in_database(query, self._failed(error), in_database)
         self._presence.served()
         return found
+
+    def _failed(self, error: Exception) -> Freshness:
+        """What is to be said of an answer in place of one that failed. Raises Failure TOO_COSTLY if it was that."""
+        match error:
+            case TimeoutError():
+                self._presence.lost(Failure(Category.UNAVAILABLE, "It does not answer in time."))
+                return _instead("it does not answer in time")
+            case Failure(category=Category.TOO_COSTLY):
+                raise error
+            case Failure(category=Category.NOT_IMPLEMENTED):
+                return Freshness(0)
+            case Failure(category=Category.UNAVAILABLE):
+                self._presence.lost(error)
+            case _:
+                self._doubt(error)
+        return _instead("it cannot be asked at present")
+
+    async def _in_database(
+        self,
+        query: NarrowedQuery,
+        freshness: Freshness,
+        in_database: Callable[[NarrowedQuery, Freshness], Awaitable[T]],
+    ) -> T:
+        """What the database answers. Raises Failure UNAVAILABLE for words that only the index finds."""
+        try:
+            return await in_database(query, freshness)
+        except WordsDroppedError:
+            if freshness.remarks:
+                raise Failure(Category.UNAVAILABLE, _WORDS_ARE_BESIDE, retry_after_s=RETRY_S) from None
+            # The words may be inside, of types that the index holds.
+            split = (await self._without_inner(Route(query, None, "", freshness))).query
+            if split == query:
+                raise
+            return await in_database(split, freshness)
 
     def _doubt(self, error: Exception) -> None:
         """This search it did not answer; others it may."""
@@ -189,7 +224,7 @@ class RoutedIndex:
     async def _without_inner(self, route: Route) -> Route:
         """Each inner query answered by the engine that is right for it; by the database where they find too much."""
         answers: dict[Query, Query] = {}
-        for node, inside in route.query.inner().items() if route.index is not None else ():
+        for node, inside in route.query.inner().items():
             keys, after = list[Key](), None
             while True:
                 hits = await self.search(inside, page=Page(_HOP_PAGE, after=after))

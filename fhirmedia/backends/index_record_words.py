@@ -1,0 +1,120 @@
+"""Words that the database does not keep, looked for in the records themselves, where there are few.
+
+What stands beside the words is answered first. The words of the resources that leaves are made from their records and
+judged as the reference evaluator judges them, and the Keys that hold them take the place of the words. Only what the
+Caller may see counts: the limits of its Grant stand beside the words.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from fhirmedia.access.grant import types_named
+from fhirmedia.backends.index_chains import has_inner, one_of
+from fhirmedia.backends.words_kept import WordsDroppedError, types_dropped
+from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.records import Key
+from fhirmedia.ports.index import Hits, Page
+from fhirmedia.r4.query import EVERYTHING, NOTHING, All, Any, Chain, Has, Not, Query, Text, leaves
+from fhirmedia.r4.word_tests import text_matches
+
+READ_AT_MOST = 2_000
+"""So many resources are read for their words at most."""
+READ_S = 5.0
+"""So long they are read at most, in seconds."""
+
+Texts = Callable[[sqlite3.Connection, Sequence[Key]], Iterator[tuple[Key, Mapping[str, str]]]]
+"""The texts of current resources by field, one after the other, as the connection sees them."""
+
+
+class RecordWords:
+    """Of one state of the index: `answer` finds resources, `inner` answers what is inside a query."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        texts: Texts | None,
+        *,
+        answer: Callable[[Query, Page], Hits],
+        inner: Callable[[Query], Query],
+    ) -> None:
+        self._connection = connection
+        self._texts = texts
+        self._answer = answer
+        self._inner = inner
+
+    def resolved(self, query: Query) -> Query:
+        """An equal query without words the database does not keep.
+
+        Raises WordsDroppedError among more than READ_AT_MOST resources, Failure TOO_COSTLY after READ_S.
+        """
+        if not asks_for_dropped(self._connection, query):
+            return query
+        if has_inner(query):
+            query = self._inner(query)
+        return self._read(query) if asks_for_dropped(self._connection, query) else query
+
+    def _read(self, query: Query) -> Query:
+        hits = self._answer(_widest(query), Page(READ_AT_MOST))
+        if hits.next is not None or self._texts is None:
+            raise WordsDroppedError
+        holding: dict[Query, set[Key]] = {leaf: set() for leaf in leaves(query) if isinstance(leaf, Text)}
+        until = time.monotonic() + READ_S
+        for key, texts in self._texts(self._connection, hits.keys):
+            for leaf, keys in holding.items():
+                if isinstance(leaf, Text) and text_matches(leaf, texts.get(leaf.field, "")):
+                    keys.add(key)
+            if time.monotonic() > until:
+                raise Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.")
+        found = {leaf: one_of(keys) for leaf, keys in holding.items()}
+        return All((one_of(set(hits.keys)), _with(query, found)))
+
+
+def asks_for_dropped(connection: sqlite3.Connection, query: Query) -> bool:
+    """Whether it asks, itself or inside, for words of resources that may be of types whose words are not kept."""
+    scopes = list(_scopes(query))
+    if not scopes:
+        return False
+    dropped = types_dropped(connection)
+    return any(bool(dropped) if types is None else not types.isdisjoint(dropped) for types in scopes)
+
+
+def _scopes(query: Query) -> Iterator[frozenset[str] | None]:
+    """The types of the resources whose words are asked for, of the query and of each one inside; None: of any."""
+    found = list(leaves(query))
+    if any(isinstance(leaf, Text) for leaf in found):
+        yield types_named(query)
+    for leaf in found:
+        if isinstance(leaf, Chain | Has):
+            yield from _scopes(_inside(leaf))
+
+
+def _inside(leaf: Chain | Has) -> Query:
+    return leaf.target if isinstance(leaf, Chain) else leaf.source
+
+
+def _with(query: Query, found: Mapping[Query, Query]) -> Query:
+    match query:
+        case All(parts):
+            return All(tuple(_with(part, found) for part in parts))
+        case Any(parts):
+            return Any(tuple(_with(part, found) for part in parts))
+        case Not(part):
+            return Not(_with(part, found))
+        case _:
+            return found.get(query, query)
+
+
+def _widest(query: Query, *, negated: bool = False) -> Query:
+    """What selects all that the query selects, whatever words the resources hold."""
+    match query:
+        case All(parts):
+            return All(tuple(_widest(part, negated=negated) for part in parts))
+        case Any(parts):
+            return Any(tuple(_widest(part, negated=negated) for part in parts))
+        case Not(part):
+            return Not(_widest(part, negated=not negated))
+        case Text():
+            return NOTHING if negated else EVERYTHING
+        case _:
+            return query
