@@ -67,7 +67,7 @@ class Row:
 
 
 def rows() -> Iterator[Row]:
-    for name in ("values", "units"):
+    for name in ("values", "units", "contained"):
         for each in json.loads((HERE / "table" / f"{name}.json").read_text("utf-8")):
             yield Row(name, each["query"], frozenset(each["ids"]))
     for kind, queries in TIMELINE_ROWS.items():
