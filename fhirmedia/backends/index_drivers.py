@@ -12,10 +12,12 @@ from fhirmedia.backends.index_candidates import (
     from_rows,
 )
 from fhirmedia.backends.index_compile import Compiler
+from fhirmedia.backends.index_conditions import Lookup
 from fhirmedia.backends.index_dialect import FALSE, Sql, join, sql
 from fhirmedia.backends.index_stretches import Stretch, stretches_of
 from fhirmedia.backends.index_values import HOT, NARROW, WIDE
-from fhirmedia.r4.query import Match, Query, Text
+from fhirmedia.r4.contained import is_inside
+from fhirmedia.r4.query import All, Any, Match, Query, Text, leaves
 
 WORDS_LISTED = 20_000
 """So many resources with the words asked for are listed once and then sorted."""
@@ -63,22 +65,49 @@ def by_equality(
     return fewest, many
 
 
-def _values(parts: Iterable[Query], compiler: Compiler) -> Iterator[tuple[str, Sql, Query]]:
+def _values(parts: Iterable[Query], compiler: Compiler) -> Iterator[tuple[str, Sql, Query | None]]:
+    """Where each part begins that is a value, or is one of several; with the part, if that says all of it."""
     for part in parts:
-        if not isinstance(part, Match) or part.parameter in HOT:
-            continue
-        lookups = compiler.lookups(part.tests)
-        seekable = bool(lookups) and all(each.seekable for lookup in lookups for each in lookup.conditions)
-        if not seekable:
-            continue
-        rows = [
-            sql(f"SELECT t.rid FROM {lookup.table} t WHERE {{}} AND {{}}", own, condition.sql)
-            for lookup in lookups
-            if (own := compiler.rows_of(part.parameter, lookup)) != FALSE
-            for condition in lookup.conditions
-        ]
+        rows = _beginnings(part, compiler)
         if rows:
-            yield f"value of {part.parameter}", join(rows, " UNION ALL "), part
+            names = dict.fromkeys(leaf.parameter for leaf in leaves(part) if isinstance(leaf, Match))
+            met = part if isinstance(part, Match) and not is_inside(part.parameter) else None
+            yield f"value of {', '.join(names)}", join(rows, " UNION ALL "), met
+
+
+def _beginnings(part: Query, compiler: Compiler) -> list[Sql] | None:
+    """SELECTs of rids, of which some have what is asked for and no others can; None where no index leads to them."""
+    match part:
+        case Match(parameter, tests) if parameter not in HOT:
+            lookups = compiler.lookups(tests)
+            if not lookups:
+                return None
+            owned = [(each, own) for each in lookups if (own := compiler.rows_of(parameter, each)) != FALSE]
+            if not is_inside(parameter) or all(_is_seekable(lookup) for lookup, _ in owned):
+                return _sought(lookups, owned)
+            return [Sql(f"SELECT t.rid FROM {lookup.table} t WHERE {own.text}", own.values) for lookup, own in owned]
+        case Any(several):
+            found = [_beginnings(each, compiler) for each in several]
+            known = [rows for rows in found if rows is not None]
+            return [row for rows in known for row in rows] if len(known) == len(found) else None
+        case All(several):
+            return next((rows for each in several if (rows := _beginnings(each, compiler)) is not None), None)
+        case _:
+            return None
+
+
+def _sought(lookups: list[Lookup], owned: list[tuple[Lookup, Sql]]) -> list[Sql] | None:
+    if not all(map(_is_seekable, lookups)):
+        return None
+    return [
+        sql(f"SELECT t.rid FROM {lookup.table} t WHERE {{}} AND {{}}", own, condition.sql)
+        for lookup, own in owned
+        for condition in lookup.conditions
+    ]
+
+
+def _is_seekable(lookup: Lookup) -> bool:
+    return all(each.seekable for each in lookup.conditions)
 
 
 def _stretches(parts: Iterable[Query], compiler: Compiler) -> Iterator[tuple[str, Sql]]:

@@ -18,6 +18,7 @@ from fhirmedia.backends.index_tables import (
 )
 from fhirmedia.backends.index_terms import IDENTIFIER, NO_SYSTEM, ROLE, SYSTEM, UNKNOWN, WritableTerms
 from fhirmedia.backends.tables import table_of
+from fhirmedia.r4.contained import is_inside
 from fhirmedia.r4.values import (
     DateValue,
     IndexEntries,
@@ -79,7 +80,8 @@ class ValueRows:
                     continue
                 self._add(connection, parameter, value, rid=rid, sets=sets)
                 if isinstance(value, ReferenceValue) and value.key is not None and value.key.type == PATIENT:
-                    role = role_bit(self._terms.rank(connection, parameter, kind=ROLE))
+                    # Of chains there are more than bits.
+                    role = 0 if is_inside(parameter) else role_bit(self._terms.rank(connection, parameter, kind=ROLE))
                     people[value.key.id] = people.get(value.key.id, 0) | role
             if len(values) > 1 and isinstance(values[0], DateValue):
                 for kind in (NARROW, WIDE):

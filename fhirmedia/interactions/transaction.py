@@ -8,6 +8,7 @@ one that fails undoes everything.
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.custody.inside import Inside
@@ -20,6 +21,8 @@ from fhirmedia.interactions.bundle_reads import answer_read
 from fhirmedia.interactions.bundle_writes import BundleWrites
 from fhirmedia.r4.bundle_in import BundleEntry
 
+_READING = frozenset({"GET", "HEAD"})
+
 T = TypeVar("T")
 
 
@@ -30,13 +33,24 @@ async def transaction(
 
     Raises the Failure of any entry, with its place; then nothing was stored.
     """
-    async with archive.custodian.session(asker.caller, "transaction", note=asker.note) as session:
+    note = replace(asker.note, raw_query=_asked(asker.note.raw_query, entries))
+    async with archive.custodian.session(asker.caller, "transaction", note=note) as session:
         try:
             return await _transaction(archive, asker, session, entries, lenient=lenient)
         except Failure as failure:
             if failure.category is Category.NOT_ALLOWED:  # said of the address of the Bundle it would be wrong
                 raise Failure(Category.UNPROCESSABLE, issues=failure.issues) from failure
             raise
+
+
+def _asked(own: bytes, entries: Sequence[BundleEntry | Failure]) -> bytes:
+    """What audit keeps as the query: that of the Bundle's own address, then the searches in it, an address a line."""
+    searches = [
+        f"{'/'.join(quote(step, safe='*') for step in entry.path)}?{entry.query}".encode()
+        for entry in entries
+        if isinstance(entry, BundleEntry) and entry.method in _READING and entry.query
+    ]
+    return b"\n".join([own, *searches] if own else searches)
 
 
 async def _transaction(
@@ -47,8 +61,8 @@ async def _transaction(
         if isinstance(entry, Failure):
             findings.add(entry)
     sound = [entry for entry in entries if isinstance(entry, BundleEntry)]
-    reading = [entry for entry in sound if entry.method in ("GET", "HEAD")]
-    writing = [entry for entry in sound if entry.method not in ("GET", "HEAD")]
+    reading = [entry for entry in sound if entry.method in _READING]
+    writing = [entry for entry in sound if entry.method not in _READING]
     writes = BundleWrites(archive, session, findings)
     proposals = await writes.proposals(writing)
     await writes.store(proposals)

@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhirmedia.core.records import Key
+from fhirmedia.r4.contained import Pointer, is_searched, pointers, shipped, values_inside
 from fhirmedia.r4.conversions import Conversions, typed_identifiers
 from fhirmedia.r4.expressions import Run, collect, compile_expression, inside
 from fhirmedia.r4.fold import bounded
@@ -41,6 +42,7 @@ class _Plan:
     words: tuple[tuple[str, Run], ...]
     membership: tuple[str, ...]
     hidden_membership: tuple[Run, ...]
+    pointers: tuple[Pointer, ...] = ()
 
 
 class Extractor:
@@ -48,30 +50,35 @@ class Extractor:
 
     def __init__(self, registry: Registry, *, base_url: str, zone: ZoneInfo) -> None:
         conversions = Conversions(base_url=base_url, zone=zone)
-        self._plans = {name: _plan(served, conversions) for name, served in registry.types.items()}
+        self._plans = {
+            name: replace(_plan(served, conversions), pointers=pointers(registry, name))
+            for name, served in registry.types.items()
+        }
+        self._plans_inside = {
+            name: self._plans[name]
+            if len(own := shipped(registry, name)) == len(served.indexed)
+            else _plan(replace(served, indexed=own), conversions)
+            for name, served in registry.types.items()
+            if is_searched(served)
+        }
 
     def entries(self, resource: JsonObject, *, key: Key, last_updated_ms: int) -> IndexEntries:
         """What engines store about a checked resource of a served type.
 
         Holds all indexed parameters, `_id` from the Key and `_lastUpdated` from the argument (which may be replaced by
-        `with_last_updated` once it is known), the ids of the local Patients in whose compartment it is, and its words.
+        `with_last_updated` once it is known), what `contained` says, the ids of the local Patients in whose compartment
+        it is, and its words.
         """
         plan = self._plans[key.type]
-        found: dict[str, list[SearchValue]] = {}
-        for name in resource:
-            for code, run in plan.by_root.get(name, ()):
-                run(resource, resource, found.setdefault(code, []))
-        for code, run in plan.whole:
-            run(resource, resource, found.setdefault(code, []))
-        for repetitions in plan.composites:
-            _meet(repetitions, resource, found)
         values: Values = {
             "_id": (TokenValue(None, bounded(key.id)),),
             "_lastUpdated": (DateValue(last_updated_ms, last_updated_ms + 1),),
         }
-        for code, several in found.items():
-            if several:
-                values[code] = tuple(several) if len(several) == 1 else tuple(dict.fromkeys(several))
+        values.update(_values(plan, resource, resource))
+        if "contained" in resource:
+            plans = self._plans_inside
+            inside = values_inside(resource, plan.pointers, lambda type, one: _values(plans[type], one, resource))
+            values.update(inside)
         texts = _texts(plan, resource, key.type)
         return IndexEntries(key, values, _patients(plan, resource, key=key, values=values), texts)
 
@@ -137,6 +144,23 @@ def _texts(plan: _Plan, resource: JsonObject, type: str) -> dict[str, str]:
     return {field: text for field, values in found.items() if (text := BREAK.join(values))}
 
 
+def _values(plan: _Plan, node: JsonObject, root: JsonObject) -> Values:
+    """What the parameters find in a resource, each value once; `root` is the resource that contains it, or itself."""
+    found: dict[str, list[SearchValue]] = {}
+    for name in node:
+        for code, run in plan.by_root.get(name, ()):
+            run(node, root, found.setdefault(code, []))
+    for code, run in plan.whole:
+        run(node, root, found.setdefault(code, []))
+    for repetitions in plan.composites:
+        _meet(repetitions, node, root, found)
+    return {
+        code: tuple(several) if len(several) == 1 else tuple(dict.fromkeys(several))
+        for code, several in found.items()
+        if several
+    }
+
+
 def _repetitions(parameter: SearchParameter, conversions: Conversions) -> Iterable[_Repetitions]:
     for base in parameter.branches:
         parts = []
@@ -147,16 +171,18 @@ def _repetitions(parameter: SearchParameter, conversions: Conversions) -> Iterab
         yield _Repetitions(base.bind(collect), tuple(parts))
 
 
-def _meet(repetitions: _Repetitions, resource: JsonObject, found: dict[str, list[SearchValue]]) -> None:
+def _meet(
+    repetitions: _Repetitions, resource: JsonObject, root: JsonObject, found: dict[str, list[SearchValue]]
+) -> None:
     """Values of the parts, numbered by the repetition they stand in; numbers go on over the bases of a composite."""
     nodes: list[Any] = []
-    repetitions.base(resource, resource, nodes)
+    repetitions.base(resource, root, nodes)
     first = 1 + max((value.group for part, _ in repetitions.parts for value in found.get(part, ())), default=-1)
     for group, node in enumerate(nodes, start=first):
         for parameter, runs in repetitions.parts:
             values: list[SearchValue] = []
             for run in runs:
-                run(node, resource, values)
+                run(node, root, values)
             found.setdefault(parameter, []).extend(replace(value, group=group) for value in values)
 
 

@@ -1,14 +1,16 @@
 """Conditions by name: plain ones, chains (`subject:Patient.name`) and `_has` (FHIR R4, search 3.1.1.5.4 and 3.1.1.5.5).
 
 A chain or `_has` becomes a query inside a query, cut to one type, so that access rules can be built into it. Each is
-judged by itself: two of them may be met by different resources.
+judged by itself: two of them may be met by different resources. The last hop of a chain leads to contained ones, too.
 """
 
 from collections.abc import Sequence
 
 from fhirmedia.core.errors import Category, Failure
-from fhirmedia.r4.query import All, Chain, Has, OfType, Query
+from fhirmedia.r4.contained import is_searched
+from fhirmedia.r4.query import All, Any, Chain, Has, OfType, Query
 from fhirmedia.r4.query_asked import SearchContext, asked_parameter
+from fhirmedia.r4.query_contained import among_contained
 from fhirmedia.r4.query_modifiers import condition
 from fhirmedia.r4.query_results import common_parameter
 from fhirmedia.r4.query_words import word_query
@@ -53,7 +55,13 @@ def named_condition(
         for each in fitting
         if (found := named_condition(rest, value, types=(each,), context=context, hops=hops + 1)) is not None
     ]
-    return Chain(code, All((OfType(frozenset(fitting)), inner[0]))) if inner else None
+    if not inner:
+        return None
+    stored = Chain(code, All((OfType(frozenset(fitting)), inner[0])))
+    if "." in rest:
+        return stored
+    contained = among_contained(inner[0], code=code, type=fitting[0], types=tuple(definitions), context=context)
+    return stored if contained is None else Any((stored, contained))
 
 
 def _reverse(name: str, value: str, *, types: Sequence[str], context: SearchContext, hops: int) -> Query | None:
@@ -83,8 +91,7 @@ def _begins(rest: str, type: str, context: SearchContext) -> bool:
 
 
 def _searched(type: str, context: SearchContext) -> bool:
-    served = context.registry.types.get(type)
-    return served is not None and "search-type" in served.interactions and not served.read_only
+    return is_searched(context.registry.types.get(type))
 
 
 def _refused(code: str, rule: str) -> Failure:

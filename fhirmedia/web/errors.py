@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from fhirmedia.core.errors import Category, Failure
@@ -15,6 +15,9 @@ from fhirmedia.r4.outcome import operation_outcome
 from fhirmedia.r4.xml_out import to_xml
 from fhirmedia.web.negotiation import FHIR_JSON, FHIR_XML, answer_format, settle_for_failure
 from fhirmedia.web.request_log import note
+
+if TYPE_CHECKING:
+    from fhirmedia.web.routing import TemplatedRoute
 
 STATUS = {
     Category.INVALID: 400,
@@ -90,10 +93,10 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _other_methods(request: Request) -> str:
-    """The methods of all routes at this address but the one refused (RFC 9110, section 15.5.6)."""
-    routes: Sequence[Route] = request.scope.get(ROUTES, ())
-    at_this_address = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
-    methods = {method for route in at_this_address for method in route.methods or ()}
+    """The methods that this address takes, for the type it names, but the one refused (RFC 9110, section 15.5.6)."""
+    routes: Sequence[TemplatedRoute] = request.scope.get(ROUTES, ())
+    served = (route for route in routes if route.is_served(request.scope))
+    methods = {method for route in served for method in route.methods or ()}
     return ", ".join(sorted(methods - {request.method} - ({"HEAD"} if request.method == "GET" else set())))
 
 

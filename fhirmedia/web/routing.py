@@ -25,10 +25,16 @@ _ANY_SEGMENT, _NAME = "[^/]+", f"[^/{_OF_FHIR}][^/]*"
 
 
 class TemplatedRoute(Route):
-    """A Starlette route of one endpoint, called without the layers Starlette puts around a plain function."""
+    """A Starlette route of one endpoint, called without the layers Starlette puts around a plain function.
 
-    def __init__(self, path: str, endpoint: Endpoint, *, methods: list[str]) -> None:
+    `types` tells the resource types it is served for, where its path has a type; None for any.
+    """
+
+    def __init__(
+        self, path: str, endpoint: Endpoint, *, methods: list[str], types: Callable[[], frozenset[str]] | None = None
+    ) -> None:
         super().__init__(path, endpoint, methods=methods)
+        self._types = types
         self.path_regex = re.compile(self.path_regex.pattern.replace(_ANY_SEGMENT, _NAME))
         self.app = _direct(endpoint)
 
@@ -37,6 +43,13 @@ class TemplatedRoute(Route):
         if match is not Match.NONE:
             child["route"] = self
         return match, child
+
+    def is_served(self, scope: Scope) -> bool:
+        """Whether the address is one of this route, with a type that it is served for; whatever the method."""
+        match, child = super().matches(scope)
+        if match is Match.NONE:
+            return False
+        return self._types is None or child["path_params"].get("type") in self._types()
 
 
 class PublicRoute(TemplatedRoute):

@@ -34,6 +34,8 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 Condition = tuple[str, str]
 _POINTED: Sequence[tuple[str, str, Sequence[Condition]]] = (
     ("chain", "Media", [("encounter:Encounter._id", POINTED_AT)]),
+    ("chain", "DocumentReference", [("author:Practitioner.family", "quagga")]),
+    ("two conditions", "DocumentReference", [("author:Practitioner.family", "quagga"), ("_content", "okapi")]),
     ("chain of two", "Media", [("encounter:Encounter.part-of:Encounter._id", "shown-1")]),
     ("_has", "Encounter", [("_has:Media:encounter:_id", "secret-0")]),
     ("_has of chain", "Patient", [("_has:Media:patient:encounter:Encounter._id", "shown-1")]),

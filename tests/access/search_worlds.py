@@ -125,11 +125,12 @@ def _made(kind: str, id: str, seed: int, given: str) -> str:
     stated = a(kind, id, **attributes)
     links = _links(kind, id, seed)
     for attempt in range(200):
-        made = {**generated(kind, 1000 * seed + attempt), **stated, **links}
+        drawn = generated(kind, 1000 * seed + attempt)
+        drawn.pop("contained", None)
+        drawn.pop("implicitRules", None)
+        made = {**drawn, **stated, **links}
         if "meta" not in attributes:
             made.pop("meta", None)
-        made.pop("contained", None)
-        made.pop("implicitRules", None)
         is_sound = len(made) > len(stated | links) + 1 and check(made, type=kind) == []
         text = dump(made).decode().replace('"reference":"urn:uuid:', '"reference":"https://else.example/')
         if is_sound and not any(f'"{each}"' in text for each in _CONTENT):
@@ -151,7 +152,9 @@ def _links(kind: str, id: str, seed: int) -> Resource:
                   "bodySite": _LEFT_ARM if seed < 10 else {"text": "arm"},
                   "identifier": [{"type": {"coding": [{"system": "urn:types", "code": "MR"}]}, "value": "n-1"}]},
         "DocumentReference": {"description": words, "context": {"encounter": [to("Encounter")]},
-                              "date": "2026-01-03T10:00:00Z",
+                              "date": "2026-01-03T10:00:00Z", "author": [{"reference": "#author"}],
+                              "contained": [{"resourceType": "Practitioner", "id": "author",
+                                             "name": [{"family": "Zebra" if seed < 10 else "Quagga"}]}],
                               "relatesTo": [{"code": "appends", "target": to("DocumentReference")}]},
         "DiagnosticReport": {"media": [{"link": to("Media")}], "result": [to("Observation")], "conclusion": words},
         "ImagingStudy": {"encounter": to("Encounter"), "basedOn": [to("ServiceRequest")], "description": words},

@@ -131,6 +131,32 @@ def test_contents_that_are_there_already_wait_for_their_texts(tmp_path: Path) ->
         assert state == [("1 ",)] * number
 
 
+CONTAINED = {
+    "nothing": b'{"resourceType":"Media","id":"m","note":[{"text":"\\"contained\\":["}]}',
+    "something": b'{"resourceType":"Media","id":"m","contained":[{"resourceType":"Practitioner","id":"a"}]}',
+}
+
+
+@pytest.mark.parametrize("contained", CONTAINED)
+def test_a_folder_with_contained_resources_wants_to_be_indexed_anew(tmp_path: Path, contained: str) -> None:
+    folder = make_folder(tmp_path / "data", timezone=ZONE)
+    mark_demo(folder.path)
+    in_the_form_of(1, folder)
+    version = ("Media", "m", 1, 1, "create", CONTAINED[contained], '{"facts_version":1,"patients":[]}')
+    with closing(sqlite3.connect(folder.records, isolation_level=None)) as connection:
+        connection.execute(
+            "INSERT INTO record_version (type, id, version, sequence, changed_at, method, body, facts)"
+            " VALUES (?, ?, ?, ?, 1, ?, ?, ?)", version,
+        )  # fmt: skip
+    migrate_folder(folder)
+    if contained == "something":
+        with pytest.raises(Failure) as caught:
+            open_folder(folder.path, timezone=ZONE, allow_volatile=True)
+        assert f"run `fhirmedia reindex --data {folder.path}`" in str(caught.value)
+        assert command("reindex", "--data", folder.path).code == 0
+    open_folder(folder.path, timezone=ZONE, allow_volatile=True)
+
+
 def test_histories_reach_back_before_they_were_served(tmp_path: Path) -> None:
     """Version 1 had no histories of types, and did not tell an update that creates from a create."""
     folder = make_folder(tmp_path / "data", timezone=ZONE)

@@ -23,6 +23,7 @@ from fhirmedia.ports.index import Page
 from fhirmedia.r4.query import (
     EVERYTHING,
     All,
+    Any,
     Chain,
     CompositeTest,
     DateTest,
@@ -332,6 +333,12 @@ def filled(connection: sqlite3.Connection, count: int) -> None:
             patient=(patient,),
             when=(DateValue(number * DAY, (number + 1) * DAY),),
             created=(DateValue(number * DAY, (number + 1) * DAY),),
+            device=(ReferenceValue(Key("Device", str(number))),),
+            **{
+                "device:Device.model": (StringValue(f"m{number}", f"M{number}"),),
+                "device:Device.made": (DateValue(number * DAY, (number + 1) * DAY),) * (number % 10 == 0),
+                "device:Device._type": (TokenValue(None, "Device"),),
+            },
         )
         for number in range(count)
     ]
@@ -340,6 +347,11 @@ def filled(connection: sqlite3.Connection, count: int) -> None:
 
 PATIENT = Match("patient", (ReferenceTest(Key("Patient", "p")),))
 MONTH = All((Match("created", (DateTest("ge", 9 * DAY, 9 * DAY),)), Match("created", (DateTest("lt", 12 * DAY, 0),))))
+DEVICE = Match("device", (ReferenceTest(Key("Device", "3")),))
+MODEL = Match("device:Device.model", (StringTest("starts", "m7"),))
+MADE = Match("device:Device.made", (DateTest("ge", 9 * DAY, 9 * DAY),))
+NEVER = All((Match("device:Device._type", (TokenTest("Device", "nowhere"),)), Not(OfType(frozenset()))))
+UNUSED = Match("x:Y.z", (TokenTest("b"),))
 PLANS = {
     "a timeline": (PATIENT, Page(5, NEWEST), "D patient", "SEARCH p USING PRIMARY KEY (patient=?)"),
     "a compartment": (InCompartment("p"), Page(5, NEWEST), "D patient", "SEARCH p USING PRIMARY KEY (patient=?)"),
@@ -347,6 +359,10 @@ PLANS = {
     "by key": (status("done", "s"), Page(5), "S", "SEARCH r USING INDEX res_row_key (type=?)"),
     "an id": (Match("_id", (TokenTest("m00003"),)), Page(5), "D ids", "SEARCH r USING INDEX res_row_key"),
     "an identifier": (Match("identifier", (TokenTest("3", "i"),)), Page(5, NEWEST), "D value of identifier", "code=?"),
+    "a chain": (Any((DEVICE, MODEL)), Page(5, NEWEST), "D value of device, device:Device.model", "param=? AND plain>?"),
+    "a chain to none": (Any((DEVICE, NEVER)), Page(5), "D value of device, device:Device._type", "target=?"),
+    "a chain to dates": (Any((DEVICE, MADE)), Page(5, NEWEST), "D value of device, device:Device.made", "(param=?)"),
+    "a chain to nothing": (Any((DEVICE, UNUSED)), Page(5), "D value of device, x:Y.z", "target=?"),
     "a stretch of time": (MONTH, Page(5, NEWEST), "D dates of created", "(param=? AND lo>? AND lo<?)"),
 }
 

@@ -101,6 +101,7 @@ def test_each_entry_has_its_row(served: Served) -> None:
     rows = by_request(served.folder)[answer.headers["x-request-id"]]
     told = sorted((row.interaction, row.outcome) for row in rows)
     assert told == [("batch", "0"), ("read", "0"), ("read", "4"), ("search-type", "0")]
+    assert [row.interaction for row in rows if row.query_sha256 is not None] == ["search-type"]
     assert {touch.key for row in rows for touch in row.touched} == {Key("Patient", "anna"), Key("Media", "never")}
     refused = post(served, batch(entry("POST", "Media/x/y", new("Media"))))
     rows = by_request(served.folder)[refused.headers["x-request-id"]]

@@ -10,6 +10,7 @@ import pytest
 from starlette.requests import Request
 
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.r4.registry import load_registry
 from fhirmedia.web.errors import failure_response
 from fhirmedia.web.headers import accepted
 from fhirmedia.web.negotiation import binary_format, list_parts, settle_for_failure
@@ -247,12 +248,23 @@ class TestTransport:
             ("PUT", "", "GET, HEAD, POST"),
             ("DELETE", "/", "GET, HEAD, POST"),
             ("DELETE", URL + "/_history/1", "GET, HEAD"),
+            ("DELETE", "/AuditEvent/x", "GET, HEAD"),
+            ("PUT", "/AuditEvent", "GET, HEAD"),
         ],
     )
     def test_a_refused_method_names_the_others(self, served: Served, method: str, path: str, allowed: str) -> None:
         answer = served.http.request(method, served.base + path, headers=served.headers())
         refusal(answer, 405)
         assert answer.headers["allow"] == allowed
+
+    @pytest.mark.parametrize("type", load_registry().types)
+    def test_what_is_named_is_what_the_type_takes(self, served: Served, type: str) -> None:
+        headers = served.headers(roles=["auditor"])
+        for path in (f"{served.base}/{type}", f"{served.base}/{type}/absent"):
+            named = served.http.options(path, headers=headers).headers["allow"].split(", ")
+            asked = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+            taken = [each for each in asked if served.http.request(each, path, headers=headers).status_code != 405]
+            assert named == taken
 
     @pytest.mark.parametrize(
         "given", ["x=1", "_summary=true", "_elements=id", "_count=1", "patient=anna", "_Format=json"]

@@ -191,6 +191,28 @@ class TestReads:
         told = {(str(touch.key), touch.depth) for touch in rows[0].touched}
         assert {(key, "written"), (key, "opened"), (key, "listed")} <= told
 
+    def test_what_is_searched_is_told_as_the_query_of_its_row(self, served: Served, number: str) -> None:
+        asked = [f"Media?identifier={number}", f"Patient/anna/*?_type=Media&identifier=%C3%A5{number}"]
+        reads = [entry("GET", asked[0]), entry("POST", "Media", new("Media")), entry("GET", "Patient/anna")]
+        answer = post(served, transaction(*reads, entry("HEAD", asked[1])))
+        assert statuses(answer) == ["200", "201", "200", "200"]
+        (event,) = self._events(served, answer)
+        told = [each["query"] for each in event["entity"] if "query" in each]
+        assert [base64.b64decode(each).decode() for each in told] == ["\n".join(asked)]
+        failing = post(served, transaction(entry("GET", asked[0]), entry("GET", "Media/never")))
+        refusal(failing, 404)
+        assert [each["outcome"] for each in self._events(served, failing)] == ["4"]
+        assert base64.b64encode(asked[0].encode()).decode() in str(self._events(served, failing))
+        silent = post(served, transaction(entry("POST", "Media", new("Media")), entry("GET", "Patient/anna")))
+        assert "query" not in str(self._events(served, silent))
+
+    def _events(self, served: Served, answer: Any) -> list[Body]:
+        """The AuditEvents of a request."""
+        sought = served.base + "/AuditEvent?subtype=transaction&_sort=-date&_count=3"
+        found = served.http.get(sought, headers=served.headers("user/AuditEvent.rs", roles=["auditor"])).json()
+        events = [each["resource"] for each in found["entry"]]
+        return [each for each in events if answer.headers["x-request-id"] in str(each)]
+
     @pytest.mark.parametrize(
         ("asked", "status"),
         [

@@ -106,10 +106,27 @@ class Maker:
             "odd": self.several(odd, few),
             "relation$1": tuple(self.reference(group) for group in range(random.randrange(3))),
             "relation$2": tuple(self.token(group) for group in range(random.randrange(3))),
+            **self.inside(),
             "_id": (TokenValue(None, key.id),),
             "_lastUpdated": (DateValue(changed_at, changed_at + 1),),
         }
         return {parameter: values for parameter, values in made.items() if values}
+
+    def inside(self) -> dict[str, tuple[SearchValue, ...]]:
+        """What contained resources say."""
+        few = (0, 0, 0, 1, 2)
+        pairs = range(self.random.choice((0, 0, 1, 2)))
+        return {
+            "subject:Task.status": self.several(self.token, few),
+            "subject:Task.created": self.several(self.date, few),
+            "subject:Task.patient": self.several(self.reference, few),
+            "subject:Task.name": self.several(self.string, few),
+            "subject:Task.url": self.several(self.uri, few),
+            "subject:Task.dose": self.several(self.number, few),
+            "subject:Task.length": self.several(self.quantity, few),
+            "subject:Task.relation$1": tuple(map(self.reference, pairs)),
+            "subject:Task.relation$2": tuple(map(self.token, pairs)),
+        }
 
     def several(self, make: object, counts: tuple[int, ...]) -> tuple[SearchValue, ...]:
         assert callable(make)

@@ -68,6 +68,16 @@ class Asker:
             "odd": lambda: self.pick((self.token, self.string))(),
             "relation": lambda: CompositeTest((("relation$1", self.reference()), ("relation$2", self.token()))),
             "nothing": self.token,
+            "subject:Task.status": self.token,
+            "subject:Task.created": self.date,
+            "subject:Task.patient": self.reference,
+            "subject:Task.name": self.string,
+            "subject:Task.url": lambda: UriTest(self.pick(("exact", "below", "above")), self.pick(URIS)),
+            "subject:Task.dose": self.number,
+            "subject:Task.length": self.quantity,
+            "subject:Task.relation": lambda: CompositeTest(
+                (("subject:Task.relation$1", self.reference()), ("subject:Task.relation$2", self.token()))
+            ),
         }
 
     def some(self, choices: tuple[T, ...], *, least: int = 0) -> frozenset[T]:
@@ -195,7 +205,8 @@ class Asker:
     def sort(self) -> tuple[SortKey, ...]:
         if self.random.random() < 0.4:
             return self.pick(((), NEWEST))
-        sortable = [parameter for parameter in self.tests if parameter not in ("odd", "relation")]
+        unsorted = ("odd", "relation")
+        sortable = [parameter for parameter in self.tests if parameter not in unsorted and "." not in parameter]
         return tuple(
             SortKey(parameter, self.pick((True, False)))
             for parameter in self.random.sample(sortable, self.pick((1, 1, 2, 3)))

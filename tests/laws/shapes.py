@@ -31,7 +31,7 @@ def family(name: str, types: set[str], **more: set[str]) -> Family:
     """One index of the archives."""
     kinds = {code: frozenset({kind}) for code, kind in _KINDS.items()}
     kinds |= {code: frozenset(several) for code, several in more.items()}
-    return Family(name, frozenset(types), kinds, _TEXTS, _FACETS)
+    return Family(name, frozenset(types), kinds, _TEXTS, _FACETS, frozenset("12"))
 
 
 SHAPE = Shape((

@@ -8,6 +8,7 @@ from fhirmedia.backends.elastic import clauses, terms
 from fhirmedia.backends.elastic.clauses import NONE, Clause, all_of, any_of, none_of
 from fhirmedia.backends.elastic.ranges import number_clause, time_clause
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.r4.contained import is_inside
 from fhirmedia.r4.query import (
     All,
     Any,
@@ -85,12 +86,32 @@ def clause_of(query: Query) -> Clause:
 
 def _match(query: Match) -> Clause:
     clauses.require_few(query.tests)
+    if is_inside(query.parameter):
+        return _match_inside(query)
     found = [_test(test, partial(_field, query.parameter), query.parameter) for test in query.tests]
     return any_of(_gathered(found))
 
 
+def _match_inside(query: Match) -> Clause:
+    """Of contained resources: one of the rows of the parameter."""
+    composites = [test for test in query.tests if isinstance(test, CompositeTest)]
+    found = [
+        all_of(_quantity(test, _inside_field))
+        if isinstance(test, QuantityTest)
+        else _test(test, _inside_field, query.parameter)
+        for test in query.tests
+        if not isinstance(test, CompositeTest)
+    ]
+    one = all_of([clauses.term("c.p", query.parameter), any_of(_gathered(found))])
+    return any_of([*(_composite(test.parts) for test in composites), clauses.within_one("c", one) if found else NONE])
+
+
 def _field(parameter: str, kind: str) -> str:
     return f"s.{parameter}.{kind}" if kind in ("plain", "exact") else f"{kind}.{parameter}"
+
+
+def _inside_field(kind: str) -> str:
+    return f"c.{kind}"
 
 
 def _part_field(number: str, kind: str) -> str:

@@ -11,10 +11,11 @@ from functools import lru_cache
 from itertools import product
 
 from fhirmedia.backends.elastic import terms
-from fhirmedia.backends.elastic.placing import PLACED, Json, Values, below, once, part
+from fhirmedia.backends.elastic.placing import PLACED, Json, Values, below, once, part, rows_inside
 from fhirmedia.backends.elastic.shape import Family, Shape
 from fhirmedia.core.records import Facts, Record
 from fhirmedia.r4.codec import dump
+from fhirmedia.r4.contained import is_inside
 from fhirmedia.r4.extract import PATIENT
 from fhirmedia.r4.values import DateValue, IndexEntries, SearchValue, TokenValue
 
@@ -43,7 +44,11 @@ class Documents:
     def content(self, record: Record, entries: IndexEntries) -> Json:
         """The document without its order; the type is one of the shape's."""
         plan = self._plans[record.key.type]
-        values = sorted((code, several) for code, several in entries.values.items() if several and code in plan.writes)
+        values = sorted(
+            (code, several)
+            for code, several in entries.values.items()
+            if several and (code in plan.writes or is_inside(code))
+        )
         document: Json = {
             "key": str(record.key),
             "rt": record.key.type,
@@ -55,11 +60,13 @@ class Documents:
             document["sole"] = record.facts.patients[0]
         composites: dict[str, list[tuple[str, Values]]] = {}
         for code, several in values:
-            for write in plan.writes[code]:
+            for write in plan.writes.get(code, ()):
                 write(document, code, several)
             if "$" in code:
                 name, _, number = code.partition("$")
                 composites.setdefault(name, []).append((number, several))
+            elif is_inside(code):
+                document.setdefault("c", []).extend(rows_inside(code, several))
         tokens = below(document, "t")
         tokens["_id"] = sorted({*tokens.get("_id", ()), terms.any_system(record.key.id)})
         groups = [row for name, parts in composites.items() for row in _combinations(name, parts)]

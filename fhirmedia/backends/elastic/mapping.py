@@ -42,7 +42,7 @@ _PART: Json = {
     "code": _TERM,
     "unit": _TERM,
 }
-"""One part of one combination of a composite, of whatever kind."""
+"""One part of one combination of a composite, or what contained resources say by one parameter, of whatever kind."""
 
 
 def mapping(family: Family, shape: Shape, *, fingerprint: str) -> Json:
@@ -86,10 +86,10 @@ def properties(family: Family, shape: Shape) -> Json:
             found.setdefault("k", {"properties": {}})["properties"][code] = form
     if any("quantity" in kinds for kinds in family.kinds.values()):
         found["q"] = {"type": "nested", "dynamic": "strict", "properties": _UNIT}
-    parts = sorted({code.partition("$")[2] for code in family.kinds if "$" in code})
-    if parts:
-        each: Json = {name: {"properties": _PART} for name in parts}
+    if family.parts:
+        each: Json = {name: {"properties": _PART} for name in sorted(family.parts)}
         found["g"] = {"type": "nested", "dynamic": "strict", "properties": {"p": _TERM, **each}}
+    found["c"] = {"type": "nested", "dynamic": "strict", "properties": {"p": _TERM, **_PART}}
     return found
 
 

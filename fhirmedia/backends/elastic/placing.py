@@ -5,7 +5,7 @@ to the others.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -133,6 +133,20 @@ def part(value: SearchValue) -> Json:
             return {"u": value.value}
         case QuantityValue():
             return _reading(value)
+
+
+def rows_inside(code: str, values: Values) -> Iterator[Json]:
+    """What contained resources say by one parameter: the terms of its values in one row, each quantity in its own."""
+    together: dict[str, list[Any]] = {}
+    for value in values:
+        if isinstance(value, QuantityValue):
+            continue
+        for name, terms_of in part(value).items():
+            together.setdefault(name, []).extend(terms_of if isinstance(terms_of, list) else [terms_of])
+    if together:
+        yield {"p": code, **{name: once(several) for name, several in together.items()}}
+    for reading in once([_reading(value) for value in values if isinstance(value, QuantityValue)]):
+        yield {"p": code, **reading}
 
 
 def _sort(document: Json, code: str, scalars: list[Any]) -> None:

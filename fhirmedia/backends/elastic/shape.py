@@ -12,7 +12,7 @@ from fhirmedia.r4.texts import CONTENT, NARRATIVE, OF_CODED
 from fhirmedia.r4.tokens import OF_TYPE
 from fhirmedia.r4.ucum import CANONICAL
 
-FORMAT = 1
+FORMAT = 2
 """Number of the form documents have; raised whenever a document made before would be read wrongly."""
 
 Scalar = Literal["long", "double", "keyword"]
@@ -27,7 +27,8 @@ class Family:
     """Types that share an index; `kinds` says of each code of theirs which kinds its values are of.
 
     A code is a parameter's, one of its identifiers by type (`identifier:of-type`), or a part of a composite
-    (`relationship$1`). `texts` are fields of words, `facets` the token parameters that are counted by value.
+    (`relationship$1`). `texts` are fields of words, `facets` the token parameters that are counted by value; `parts`
+    numbers of the parts composites have, those of contained resources included.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Family:
     kinds: Mapping[str, frozenset[str]] = field(repr=False)
     texts: frozenset[str] = field(repr=False)
     facets: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,13 @@ def _family(registry: Registry, name: str, types: Sequence[str], facets: Sequenc
             elif parameter.kind == "token":
                 texts.add(parameter.code + OF_CODED)
     fixed = {code: frozenset(several) for code, several in kinds.items()}
-    return Family(name, frozenset(types), fixed, frozenset(texts), frozenset(facets))
+    parts = {
+        part.parameter.partition("$")[2]
+        for served in registry.types.values()
+        for parameter in served.indexed.values()
+        for part in parameter.components
+    }
+    return Family(name, frozenset(types), fixed, frozenset(texts), frozenset(facets), frozenset(parts))
 
 
 def _codes(parameter: SearchParameter) -> Iterator[tuple[str, Kind]]:

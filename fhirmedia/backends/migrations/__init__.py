@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-SCHEMA_VERSION = "5"
+SCHEMA_VERSION = "6"
 """What VERSION of a folder must say; raised with every migration."""
 
 STEPS = Path(__file__).parent
