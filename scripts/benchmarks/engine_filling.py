@@ -136,6 +136,7 @@ async def _part_row(folder: Path, address: str) -> Row:
         number, position = number + len(changes), batch.end
         if not batch.is_more:
             break
+    maker.close()
     await engine.drop("parts")
     await engine.close()
     await client.close()
