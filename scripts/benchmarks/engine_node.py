@@ -7,6 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from scripts.benchmarks.servers import used_s
 from scripts.real_servers.elastic import Node
 from scripts.real_servers.places import grounds
 
@@ -45,6 +46,12 @@ def asked(node: Node, method: str, path: str, body: object = None) -> Any:
     if status != HTTPStatus.OK:
         raise RuntimeError(f"{method} {path} answered {status}: {str(found)[:300]}")
     return found
+
+
+def cpu_s(node: Node) -> float:
+    """CPU seconds it has used."""
+    server = node.server()
+    return 0.0 if server is None else used_s(server.pid)
 
 
 def bytes_each(node: Node, generation: str) -> tuple[float, int]:

@@ -45,7 +45,7 @@ def _rows(size: int, only: Sequence[str] | None) -> Iterator[Row]:
     folder = folder_of(size)
     with fhirmedia(folder, port=PORT + 2, log_file=PEER_LOG, environment=_PUBLIC) as database, elasticsearch() as node:
         environment = {**_PUBLIC, "FHIRMEDIA_INDEX": address_of(node)}
-        found = filled(folder, environment)
+        found = filled(folder, node, environment)
         if only is None or "filling" in only:
             yield from found.rows(size)
             yield part_row(folder, address_of(node))

@@ -32,13 +32,18 @@ class Running:
     @property
     def cpu_s(self) -> float:
         """CPU seconds used so far, user and system."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return used_s(self.process.pid)
 
     @property
     def rss_mib(self) -> float:
         """Resident memory."""
         return resident_mib(self.process.pid, "VmRSS")
+
+
+def used_s(pid: int) -> float:
+    """CPU seconds a process has used, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mib(pid: int, name: str) -> float:
