@@ -16,6 +16,7 @@ from fhirmedia.backends.following.assembly import Following
 from fhirmedia.backends.following.generations import Generation, State
 from fhirmedia.backends.following.verifying import Verifier
 from fhirmedia.cli.following import opened, status
+from fhirmedia.cli.garbage import seldom_collected
 from fhirmedia.cli.progress import Progress
 from fhirmedia.core.errors import Category, Failure
 
@@ -48,7 +49,7 @@ async def _fill(following: Following) -> int:
         if generation.position:
             print(f"going on where it stopped, {generation.documents:,} documents in")
         end = await asyncio.to_thread(following.maker.end)
-        with Progress("indexing", end - generation.position) as progress:
+        with seldom_collected(), Progress("indexing", end - generation.position) as progress:
             await _fill_on(following, generation.name, progress)
         await filler.set_state(generation, "filled")
     filled = following.outbox.generations().named(generation.name)

@@ -179,7 +179,10 @@ class DocumentMaker:
         except IndexError:
             pass
         try:
-            return open_reader(self._path)
+            connection = open_reader(self._path)
+            # A filling reads all there is: pages in a map would count as memory of the process.
+            connection.execute("PRAGMA mmap_size=0").fetchone()
+            return connection
         except sqlite3.Error as error:
             raise failure_of(error) from error
 

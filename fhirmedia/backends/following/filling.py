@@ -7,7 +7,9 @@ any change had when it was read, so that it never takes the place of one that is
 import asyncio
 import secrets
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from fhirmedia.backends.following import generations, outbox_work
@@ -22,11 +24,22 @@ from fhirmedia.ports.generations import SearchEngine
 
 T = TypeVar("T")
 
-AT_ONCE = 500
+AT_ONCE = 1_000
 """Documents that are made, written and noted together."""
 
+_FLIGHTS = 2
+"""Batches under way: while the engine takes one in, the next is made."""
 
 _STALE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A batch, the sequence behind which it begins, and its way to the engine."""
+
+    batch: Batch
+    start: int
+    writing: "asyncio.Task[Mapping[Key, str]]"
 
 
 class Filler:
@@ -71,6 +84,7 @@ class Filler:
         documents = self._engine.documents(generation.name)
         position = generation.position
         upcoming = self._upcoming(position)
+        flights: deque[_Flight] = deque()
         try:
             while True:
                 batch = await upcoming
@@ -80,14 +94,23 @@ class Filler:
                 if batch.is_more:
                     upcoming = self._upcoming(batch.end)
                 changes = [change for _, change in batch.changes.values()]
-                refused = await documents.write(changes, visible=False) if changes else {}
-                await self._note(generation.name, batch, refused)
-                on_progress(batch.end - position, len(changes) - len(refused))
+                writing = asyncio.create_task(documents.write(changes, visible=False))
+                flights.append(_Flight(batch, position, writing))
                 position = batch.end
+                # Noted in order: what is behind the place that is noted is in the engine.
+                while len(flights) >= _FLIGHTS or (flights and not batch.is_more):
+                    landed = flights[0]
+                    refused = await landed.writing
+                    flights.popleft()
+                    await self._note(generation.name, landed.batch, refused)
+                    on_progress(landed.batch.end - landed.start, len(landed.batch.changes) - len(refused))
                 if not batch.is_more:
                     break
         finally:
-            upcoming.cancel()
+            begun = [upcoming, *(flight.writing for flight in flights)]
+            for task in begun:
+                task.cancel()
+            await asyncio.gather(*begun, return_exceptions=True)
         await self._engine.finish(generation.name)
 
     async def publish(self, generation: Generation) -> None:
