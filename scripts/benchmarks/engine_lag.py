@@ -75,8 +75,11 @@ def lag_row(size: int, server: Running, node: Node, generation: str, headers: He
 
 def _drawn(size: int, number: int) -> list[dict[str, Any]]:
     """Media of the archive, as they are but for a word; fewer where it has fewer."""
-    pictures = [each for each in corpus(size) if each["resourceType"] == "Media"]
-    chosen = Random(17).sample(pictures, min(number, len(pictures)))
+    places = frozenset(Random(17).sample(range(size), min(4 * number, size)))
+    kept = (each for place, each in enumerate(corpus(size)) if place in places)
+    chosen = [each for each in kept if each["resourceType"] == "Media"]
+    Random(18).shuffle(chosen)
+    del chosen[number:]
     for each in chosen:
         each["note"] = [{"text": f"{each['note'][0]['text']} Seen again."}]
         each["deviceName"] = f"Canon EOS R{time.time_ns() % 10_000}"

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from fhirmedia.backends.elastic.client import ElasticClient
+from fhirmedia.core.errors import Failure
 from fhirmedia.core.index_address import parse_index_address
 from scripts.benchmarks.engine_recorder import Recorder, Sent
 from scripts.benchmarks.rows import Row
@@ -65,9 +66,12 @@ class Raw:
         self._runner.run(self._client.close())
         self._runner.close()
 
-    def taken_ms(self, searches: Sequence[Sent]) -> float:
-        """Milliseconds they take, one after the other."""
-        return self._runner.run(self._asked(searches))
+    def taken_ms(self, searches: Sequence[Sent]) -> float | None:
+        """Milliseconds they take, one after the other; None where Elasticsearch does not answer one."""
+        try:
+            return self._runner.run(self._asked(searches))
+        except Failure:
+            return None
 
     async def _asked(self, searches: Sequence[Sent]) -> float:
         began = time.perf_counter()
@@ -78,13 +82,13 @@ class Raw:
 
 @dataclass(slots=True)
 class Side:
-    """Milliseconds of whole turns, and how many turns were refused."""
+    """Milliseconds of whole turns, and how many turns were not answered."""
 
     ms: list[float] = field(default_factory=list)
     refused: int = 0
 
     def add(self, ms: float | None) -> None:
-        """One more turn; None for one that was refused."""
+        """One more turn; None for one that was not answered."""
         if ms is None:
             self.refused += 1
         else:
@@ -102,7 +106,7 @@ class Side:
 
     def __str__(self) -> str:
         said = f"p50 {self.p50:.2f} p95 {self.p95:.2f} ms" if self.ms else "nothing answered"
-        return f"{said}, {self.refused} refused" if self.refused else said
+        return f"{said}, {self.refused} not answered" if self.refused else said
 
 
 def works(drawn: Drawn, everywhere: Headers, of_units: Headers) -> list[Work]:
@@ -173,12 +177,16 @@ def _row(work: Work, turns: Sequence[Recorded], sides: dict[str, Side], cpu_ms: 
 
 
 def _of_server(port: int, headers: Headers) -> Callable[[Recorded], float | None]:
-    """Milliseconds a server of ours takes for a turn; None where it refuses any of it as too costly."""
+    """Milliseconds a server of ours takes for a turn; None where it does not answer all of it."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_WITHIN_S)
 
     def ask(turn: Recorded) -> float | None:
         began = time.perf_counter()
-        found = [answer(connection, each, headers) for each in turn.asked]
+        try:
+            found = [answer(connection, each, headers) for each in turn.asked]
+        except (RuntimeError, OSError):
+            connection.close()
+            return None
         return None if None in found else (time.perf_counter() - began) * 1000
 
     return ask

@@ -24,11 +24,11 @@ from fhirmedia.ports.generations import SearchEngine
 
 T = TypeVar("T")
 
-AT_ONCE = 1_000
+AT_ONCE = 500
 """Documents that are made, written and noted together."""
 
-_FLIGHTS = 2
-"""Batches under way: while the engine takes one in, the next is made."""
+_FLIGHTS = 3
+"""Batches under way: while the engine takes in some, the next is made. All of them are in memory."""
 
 _STALE_S = 120.0
 
