@@ -54,7 +54,8 @@ def main() -> int:
 
 if __name__ == "__main__":
     # Whoever is ended ends what it has started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         sys.exit(main())
     except KeyboardInterrupt:
