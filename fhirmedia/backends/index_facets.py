@@ -62,6 +62,12 @@ class SqlIndexCounts:
 
         return await self._index.counting(query.query, divide)
 
+    async def divisions(
+        self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool
+    ) -> Sequence[Sequence[Bucket]]:
+        """By one facet after the other. Raises Failure TOO_COSTLY, UNAVAILABLE."""
+        return [await self.buckets(query, by=each, with_patients=with_patients) for each in by]
+
     async def patients(self, query: NarrowedQuery) -> int:
         """How many Patients the answer is about. Raises Failure TOO_COSTLY, UNAVAILABLE."""
 

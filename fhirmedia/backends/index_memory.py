@@ -68,6 +68,12 @@ class MemoryIndex:
         ]
         return sorted(found, key=lambda each: (-each.count, each.system or "", each.code))
 
+    async def divisions(
+        self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool
+    ) -> Sequence[Sequence[Bucket]]:
+        """By one facet after the other."""
+        return [await self.buckets(query, by=each, with_patients=with_patients) for each in by]
+
     async def patients(self, query: NarrowedQuery) -> int:
         """How many Patients the selected resources are about."""
         return _people(self._selected(query))

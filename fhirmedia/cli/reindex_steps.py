@@ -16,6 +16,7 @@ from fhirmedia.backends.following.assembly import Following
 from fhirmedia.backends.following.generations import Generation, State
 from fhirmedia.backends.following.verifying import Verifier
 from fhirmedia.cli.following import opened, status
+from fhirmedia.cli.garbage import seldom_collected
 from fhirmedia.cli.progress import Progress
 from fhirmedia.core.errors import Category, Failure
 
@@ -50,7 +51,7 @@ async def _fill(following: Following) -> int:
         if generation.position:
             print(f"going on where it stopped, {generation.documents:,} documents in")
         end = await asyncio.to_thread(following.maker.end)
-        with Progress("indexing", end - generation.position) as progress:
+        with seldom_collected(), Progress("indexing", end - generation.position) as progress:
             name = generation.name
             await _to_the_end(
                 lambda: following.filler.fill(
@@ -85,7 +86,7 @@ async def _refill_one(following: Following, generation: Generation, kind: str) -
     if begun:
         print(f"going on behind change {begun:,}, where it stopped")
     end = await asyncio.to_thread(following.maker.end)
-    with Progress(f"indexing {kind} ({generation.state})", end - begun) as progress:
+    with seldom_collected(), Progress(f"indexing {kind} ({generation.state})", end - begun) as progress:
 
         def advance(changes: int, documents: int) -> None:
             nonlocal written

@@ -73,6 +73,11 @@ class CountsInside:
     async def buckets(self, query: NarrowedQuery, *, by: str, with_patients: bool) -> Sequence[Bucket]:
         raise _unshown()
 
+    async def divisions(
+        self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool
+    ) -> Sequence[Sequence[Bucket]]:
+        raise _unshown()
+
     async def patients(self, query: NarrowedQuery) -> int:
         raise _unshown()
 

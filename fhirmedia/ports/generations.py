@@ -46,6 +46,11 @@ class GenerationIndex(Protocol):
     ) -> Sequence[Bucket]:
         """As `IndexCounts.buckets`; raises Failure NOT_IMPLEMENTED for what the engine keeps no counts by."""
 
+    async def divisions(
+        self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool, without: Collection[Key] = ()
+    ) -> Sequence[Sequence[Bucket]]:
+        """As `IndexCounts.divisions`; raises Failure NOT_IMPLEMENTED as `buckets` does for any of them."""
+
     async def patients(self, query: NarrowedQuery, *, without: Collection[Key] = ()) -> int:
         """As `IndexCounts.patients`."""
 

@@ -120,5 +120,10 @@ class IndexCounts(Protocol):
         A resource counts once in each bucket it has a value for. Raises Failure TOO_COSTLY for too many resources.
         """
 
+    async def divisions(
+        self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool
+    ) -> Sequence[Sequence[Bucket]]:
+        """As `buckets`, by one after the other; of one moment where the engine can say so."""
+
     async def patients(self, query: NarrowedQuery) -> int:
         """How many different Patients the selected resources are about, those about one alone counted."""

@@ -53,7 +53,7 @@ def _ask_all(server: Running, lists: Sequence[Sequence[Asked]], headers: Headers
     for asked in lists:
         began = time.monotonic()
         for each in asked[:_WARM]:
-            _answer(connection, each, headers)
+            answer(connection, each, headers)
             if time.monotonic() - began > SECONDS:
                 break
     logged = _settled()
@@ -62,7 +62,7 @@ def _ask_all(server: Running, lists: Sequence[Sequence[Asked]], headers: Headers
     cpu, began = server.cpu_s, time.monotonic()
     for turn in zip(*lists, strict=True):
         for each, of in zip(turn, found, strict=True):
-            sent.append((of, each, _answer(connection, each, headers)))
+            sent.append((of, each, answer(connection, each, headers)))
         if time.monotonic() - began > SECONDS * len(lists):
             break
     spent = server.cpu_s - cpu
@@ -78,7 +78,7 @@ def _ask_all(server: Running, lists: Sequence[Sequence[Asked]], headers: Headers
     return found
 
 
-def _answer(connection: http.client.HTTPConnection, asked: Asked, headers: Headers) -> int | None:
+def answer(connection: http.client.HTTPConnection, asked: Asked, headers: Headers) -> int | None:
     """How many entries (or facets) the answer has; None if the search was refused as too costly."""
     connection.request("GET", "/fhir" + asked.path, headers=headers)
     response = connection.getresponse()

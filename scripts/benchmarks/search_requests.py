@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from scripts.benchmarks.corpus import ACCESSION, DCM, PHOTOS, SCT, SITES, STUDY, corpus, drawn
+from scripts.benchmarks.corpus import ACCESSION, DCM, PHOTOS, SCT, SITES, STUDY, WORDS, corpus, drawn
 
 ITEMS = "Media,DocumentReference,ImagingStudy"
 FACETS = ("kind", "department", "body-site", "media-modality", "year")
@@ -24,6 +24,9 @@ INCLUDES = [
 
 NUMBER = 300
 """Different requests of a row, at most."""
+
+COMMON = 60
+"""So many words are very common: from two thirds of all items for the first to 2 % for the last."""
 
 _SAMPLE = 6_000
 _ACSN = "http://terminology.hl7.org/CodeSystem/v2-0203|ACSN"
@@ -148,6 +151,25 @@ class Drawn:
         """How all items divide."""
         return [_counted([("_type", ITEMS)], driving=self.items)] * 10
 
+    def timelines_with_facets(self) -> list[list[Asked]]:
+        """Of a patient: the newest, and how all of them divide."""
+        patients = (f"p-{drawn(self._rng, self._patients - 1)}" for _ in range(NUMBER))
+        return [_listed_and_counted([("patient", each)]) for each in patients]
+
+    def words_at_sites(self) -> list[list[Asked]]:
+        """Two words of one note, and a body site, across patients; newest first, all types."""
+        found = []
+        for _ in range(NUMBER):
+            site = f"{SCT}|{self._site_and_day()[0]}"
+            asked = [("_type", ITEMS), ("text", self._two_words()), ("body-site", site), ("_sort", "-when")]
+            found.append([_asked("", asked)])
+        return found
+
+    def common_words(self) -> list[list[Asked]]:
+        """Each of the words that are written most, across patients: the newest, and how all with it divide."""
+        words = self._rng.sample(WORDS[:COMMON], COMMON)
+        return [_listed_and_counted([("text", word)]) for word in words]
+
     def lines(self) -> Asked:
         """Every item."""
         return Asked(f"/?{urlencode([('_type', ITEMS)])}")
@@ -183,6 +205,11 @@ def resources(size: int, *, kinds: str, number: int) -> Iterator[dict[str, Any]]
 
 def _asked(place: str, parameters: list[tuple[str, str]], *, driving: int = 0) -> Asked:
     return Asked(f"/{place}?{urlencode([*parameters, ('_count', '50')], quote_via=quote)}", driving)
+
+
+def _listed_and_counted(parameters: list[tuple[str, str]]) -> list[Asked]:
+    asked = [("_type", ITEMS), *parameters]
+    return [_asked("", [*asked, ("_sort", "-when")]), _counted(asked, driving=0)]
 
 
 def _counted(parameters: list[tuple[str, str]], *, driving: int) -> Asked:

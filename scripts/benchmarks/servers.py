@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from scripts.benchmarks.prepare import BASE
 
 PORT = 8471
 LOG = Path("bench-data/server.log")
+PEER_LOG = Path("bench-data/peer.log")
+"""Of a second server of ours, on the same folder at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +32,51 @@ class Running:
     @property
     def cpu_s(self) -> float:
         """CPU seconds used so far, user and system."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return used_s(self.process.pid)
 
     @property
     def rss_mib(self) -> float:
         """Resident memory."""
-        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())
-        return int(found[1]) / 1024 if found else 0.0
+        return resident_mib(self.process.pid, "VmRSS")
+
+
+def used_s(pid: int) -> float:
+    """CPU seconds a process has used, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int, name: str) -> float:
+    """Resident memory of a process, now (`VmRSS`) or at its highest (`VmHWM`); 0 if there is no such process."""
+    try:
+        found = re.search(rf"{name}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return int(found[1]) / 1024 if found else 0.0
 
 
 @contextmanager
-def running(command: Sequence[str], *, port: int, path: str) -> Iterator[Running]:
-    """The command as a process, once `path` answers. Raises RuntimeError if the port is taken."""
+def running(
+    command: Sequence[str],
+    *,
+    port: int,
+    path: str,
+    log_file: Path = LOG,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
+    """The command as a process, with more environment, once `path` answers.
+
+    Raises RuntimeError if the port is taken.
+    """
     _require_free(port)
-    LOG.parent.mkdir(exist_ok=True)
-    with LOG.open("wb") as log:
-        process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=subprocess.STDOUT)
+    log_file.parent.mkdir(exist_ok=True)
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+        )
     try:
         wait_for(port, path, process=process)
         yield Running(process, port)
@@ -56,11 +86,18 @@ def running(command: Sequence[str], *, port: int, path: str) -> Iterator[Running
 
 
 @contextmanager
-def fhirmedia(folder: Path, *, workers: int = 1) -> Iterator[Running]:
+def fhirmedia(
+    folder: Path,
+    *,
+    workers: int = 1,
+    port: int = PORT,
+    log_file: Path = LOG,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Running]:
     """Our server on a folder."""
-    words = ["--data", str(folder), "--port", str(PORT), "--workers", str(workers)]
+    words = ["--data", str(folder), "--port", str(port), "--workers", str(workers)]
     command = ["-m", "fhirmedia.cli.main", "serve", *words]
-    with running(command, port=PORT, path="/readyz") as server:
+    with running(command, port=port, path="/readyz", log_file=log_file, environment=environment) as server:
         yield server
 
 

@@ -46,6 +46,12 @@ class Beside:
         """As any IndexCounts."""
         return await self.index.buckets(await self.prepared(query), by=by, with_patients=with_patients)
 
+    async def divisions(
+        self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool
+    ) -> Sequence[Sequence[Bucket]]:
+        """As any IndexCounts."""
+        return await self.index.divisions(await self.prepared(query), by=by, with_patients=with_patients)
+
     async def patients(self, query: NarrowedQuery) -> int:
         """As any IndexCounts."""
         return await self.index.patients(await self.prepared(query))

@@ -72,7 +72,7 @@ def test_nothing_is_asked_beside_the_narrowed_query(name: str) -> None:
 
 
 def test_our_own_questions_are_allowed() -> None:
-    for more in (page_body(Page(50), SHAPE), division_by("kind", with_patients=True), people_body()):
+    for more in (page_body(Page(50), SHAPE), division_by("kind", "year", with_patients=True), people_body()):
         assert body_of(NARROWED, more)["query"] == {"term": {"rt": "Media"}}
 
 

@@ -156,6 +156,7 @@ def test_what_answers_in_its_place_later_is_no_answer(server: str) -> None:
         for ask in (
             lambda: index.search(narrowed, page=Page(5, total="accurate")),
             lambda: index.buckets(narrowed, by="kind", with_patients=True),
+            lambda: index.divisions(narrowed, by=["kind", "year"], with_patients=False),
             lambda: index.patients(narrowed),
             lambda: engine.documents("g").write([gone("Media/a")], visible=False),
             lambda: engine.tally("g"),

@@ -99,6 +99,7 @@ async def test_an_index_beside_the_database_is_told_of_the_words(tmp_path: Path,
         await here.house.texts_job.work_off()
         assert said().split(BREAK) == ["anteckning", SAID.decode()]
         assert here.sql("SELECT type, id, moved FROM index_outbox") == [("Media", "m", 0)]
+        maker.close()
 
 
 async def test_what_was_there_before_the_claim_is_read_too(tmp_path: Path, reader: TextSandbox) -> None:

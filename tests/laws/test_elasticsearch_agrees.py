@@ -102,6 +102,9 @@ def test_the_same_counts(
         note(f"{by} {with_patients} {narrowed.query!r}")
         wanted = asyncio.run(content.oracle.buckets(narrowed, by=by, with_patients=with_patients))
         assert runner.run(engine.buckets(narrowed, by=by, with_patients=with_patients)) == wanted
+        spans = runner.run(engine.divisions(narrowed, by=(by, "year"), with_patients=with_patients))
+        oracle = content.oracle.divisions(narrowed, by=(by, "year"), with_patients=with_patients)
+        assert spans == asyncio.run(oracle)
         assert runner.run(engine.patients(narrowed)) == asyncio.run(content.oracle.patients(narrowed))
         counted["several" if len(wanted) > 1 else "one or none"] += 1
 

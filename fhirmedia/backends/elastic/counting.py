@@ -23,12 +23,14 @@ _NEARLY = 1_000
 SPANS = ("year", "month")
 
 
-def division_by(field: str, *, with_patients: bool) -> Json:
-    """The question how the answer divides by a facet."""
-    division: Json = {"terms": {"field": f"f.{field}", "size": MOST_VALUES, "min_doc_count": 1}}
-    if with_patients:
-        division["aggs"] = PEOPLE
-    return {"size": 0, "track_total_hits": False, "aggs": {"by": division}}
+def division_by(*facets: str, with_patients: bool) -> Json:
+    """The question how the answer divides by each of these facets."""
+    divisions: Json = {}
+    for facet in facets:
+        divisions[facet] = {"terms": {"field": f"f.{facet}", "size": MOST_VALUES, "min_doc_count": 1}}
+        if with_patients:
+            divisions[facet]["aggs"] = PEOPLE
+    return {"size": 0, "track_total_hits": False, "aggs": divisions}
 
 
 PEOPLE: Mapping[str, Json] = {
@@ -48,10 +50,10 @@ def people_in(found: Json | None) -> int:
 
 
 def buckets_in(found: Json | None, by: str, *, with_patients: bool) -> list[Bucket]:
-    """The buckets in an answer, most frequent first. Raises Failure TOO_COSTLY for too many values."""
+    """The buckets of a facet in an answer, most frequent first. Raises Failure TOO_COSTLY for too many values."""
     if found is None:
         return []
-    division = found["aggregations"]["by"]
+    division = found["aggregations"][by]
     if division["sum_other_doc_count"] or division["doc_count_error_upper_bound"]:
         text = f"The resources have more than {MOST_VALUES} different values; narrow the search."
         raise Failure(Category.TOO_COSTLY, text)

@@ -42,12 +42,29 @@ class ElasticIndex:
         self, query: NarrowedQuery, *, by: str, with_patients: bool, without: Collection[Key] = ()
     ) -> Sequence[Bucket]:
         """How the answer divides. Raises Failure TOO_COSTLY, UNAVAILABLE, NOT_IMPLEMENTED."""
+        (found,) = await self._divided(query, (by,), with_patients=with_patients, without=without)
+        return found
+
+    async def divisions(
+        self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool, without: Collection[Key] = ()
+    ) -> Sequence[Sequence[Bucket]]:
+        """How it divides by each of these. Raises Failure TOO_COSTLY, UNAVAILABLE, NOT_IMPLEMENTED."""
+        if not with_patients:
+            return await self._divided(query, by, with_patients=False, without=without)
+        # Patients are buckets of buckets, and the engine bounds how many one answer may have.
+        return [await self.buckets(query, by=each, with_patients=True, without=without) for each in by]
+
+    async def _divided(
+        self, query: NarrowedQuery, by: Sequence[str], *, with_patients: bool, without: Collection[Key]
+    ) -> Sequence[Sequence[Bucket]]:
         shape = self._shape()
-        if by not in SPANS and all(by not in family.facets for family in shape.families):
+        counted = {*SPANS, *(facet for family in shape.families for facet in family.facets)}
+        if not counted.issuperset(by):
             raise Failure(Category.NOT_IMPLEMENTED, "The search engine does not count by that parameter.")
-        found = await self._searching.send(query, shape, division_by(by, with_patients=with_patients), without=without)
+        body = division_by(*by, with_patients=with_patients)
+        found = await self._searching.send(query, shape, body, without=without)
         with understood():
-            return buckets_in(found, by, with_patients=with_patients)
+            return [buckets_in(found, each, with_patients=with_patients) for each in by]
 
     async def patients(self, query: NarrowedQuery, *, without: Collection[Key] = ()) -> int:
         """How many Patients the answer is about. Raises Failure TOO_COSTLY, UNAVAILABLE."""

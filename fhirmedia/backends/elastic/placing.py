@@ -48,9 +48,13 @@ def once(contents: list[Any]) -> list[Any]:
 
 def _tokens(document: Json, code: str, values: Values) -> None:
     found = [value for value in values if isinstance(value, TokenValue)]
-    if found:
-        named = chain.from_iterable(map(terms.token_terms, found))
-        below(document, "t")[code] = sorted(named if len(found) == 1 else set(named))
+    if len(found) == 1:
+        # Most have one value: of that one no term is said twice.
+        below(document, "t")[code] = sorted(terms.token_terms(found[0]))
+        if found[0].code is not None:
+            _sort(document, code, [found[0].code])
+    elif found:
+        below(document, "t")[code] = sorted(set(chain.from_iterable(map(terms.token_terms, found))))
         _sort(document, code, [value.code for value in found if value.code is not None])
 
 
@@ -153,6 +157,9 @@ def _sort(document: Json, code: str, scalars: list[Any]) -> None:
     """The smallest and the largest, for both directions; as `r4.evaluator.sort_tuple` has it."""
     if scalars and "$" not in code and ":" not in code and code != "_id":
         kept = below(document, "k")
+        if len(scalars) == 1 and code not in kept:
+            kept[code] = scalars
+            return
         known: Iterable[Any] = (*scalars, *kept.get(code, ()))
         smallest, largest = min(known), max(known)
         kept[code] = [smallest] if smallest == largest else [smallest, largest]

@@ -81,12 +81,12 @@ def scoped(parameter: str, value: str) -> str:
     return fact(f"{parameter}={value}")
 
 
-def scoped_terms(parameter: str, kept: str) -> Iterator[str]:
+@lru_cache(maxsize=16_384)
+def scoped_terms(parameter: str, kept: str) -> tuple[str, ...]:
     """A kept `system|code` is found as it is, and by its code alone."""
-    yield scoped(parameter, kept)
     code = kept.partition("|")[2]
-    if "|" not in code:
-        yield scoped(parameter, code)
+    found = scoped(parameter, kept)
+    return (found,) if "|" in code else (found, scoped(parameter, code))
 
 
 def facet(value: TokenValue) -> str:

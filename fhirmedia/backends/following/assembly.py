@@ -99,6 +99,7 @@ class Following:
     async def close(self) -> None:
         """Let go of files and connections."""
         self.outbox.close()
+        self.maker.close()
         await self.engine.close()
 
 

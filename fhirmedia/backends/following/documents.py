@@ -4,7 +4,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ _COUNTED = (
 _END = "SELECT coalesce(max(sequence), 0) FROM record_version"
 
 
+_MOST_IDLE = 2
+
 MOST_BYTES = 8 * 2**20
 """Of bodies and words in one batch, but for its last document."""
 
@@ -77,7 +79,7 @@ class Batch:
 
 
 class DocumentMaker:
-    """Reads records and makes documents of them, for the types of an engine; blocking, for use in a thread."""
+    """Reads records and makes documents of them, for the types of an engine; blocking, for use in threads."""
 
     def __init__(self, path: Path, extractor: Extractor, *, types: Iterable[str]) -> None:
         self._path = path
@@ -85,6 +87,12 @@ class DocumentMaker:
         self._types = tuple(sorted(types))
         marks = ", ".join("?" * len(self._types))
         self._current, self._counted = _CURRENT.format(marks), _COUNTED.format(marks)
+        self._idle: list[sqlite3.Connection] = []
+
+    def close(self) -> None:
+        """Let go of the file, once nobody reads any more."""
+        while self._idle:
+            self._idle.pop().close()
 
     def of_type(self, kind: str) -> "DocumentMaker":
         """The same for one type alone."""
@@ -153,10 +161,32 @@ class DocumentMaker:
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
         """Everything read inside is of one moment. Raises Failure UNAVAILABLE."""
+        connection = self._taken()
+        is_sound = False
         try:
-            with closing(open_reader(self._path)) as connection:
-                connection.execute("BEGIN")
-                yield connection
+            connection.execute("BEGIN")
+            yield connection
+            connection.execute("COMMIT")
+            is_sound = True
+        except sqlite3.Error as error:
+            raise failure_of(error) from error
+        finally:
+            if is_sound and len(self._idle) < _MOST_IDLE:
+                self._idle.append(connection)
+            else:
+                connection.close()
+
+    def _taken(self) -> sqlite3.Connection:
+        """One that is idle, or another: to open one takes as long as to read some hundred records."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        try:
+            connection = open_reader(self._path)
+            # A filling reads all there is: pages in a map would count as memory of the process.
+            connection.execute("PRAGMA mmap_size=0").fetchone()
+            return connection
         except sqlite3.Error as error:
             raise failure_of(error) from error
 

@@ -7,7 +7,10 @@ any change had when it was read, so that it never takes the place of one that is
 import asyncio
 import secrets
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from typing import TypeVar
 
 from fhirmedia.backends.following import generations, outbox_work
@@ -24,7 +27,20 @@ T = TypeVar("T")
 
 AT_ONCE = 500
 """Documents that are made, written and noted together."""
+
+_FLIGHTS = 3
+"""Batches under way: while the engine takes in some, the next is made. All of them are in memory."""
+
 _STALE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A batch, the sequence behind which it begins, and its way to the engine."""
+
+    batch: Batch
+    start: int
+    writing: "asyncio.Task[Mapping[Key, str]]"
 
 
 class Filler:
@@ -83,9 +99,8 @@ class Filler:
         def place(connection: sqlite3.Connection, batch: Batch, _: int) -> None:
             generations.note_refilled(connection, name, kind, position=batch.end if batch.is_more else 0)
 
-        await self._walk(
-            self._maker.of_type(kind), generation, await self.refilled(generation, kind), place, on_progress
-        )
+        with closing(self._maker.of_type(kind)) as maker:
+            await self._walk(maker, generation, await self.refilled(generation, kind), place, on_progress)
         await self._engine.documents(name).refresh()
 
     async def refilled(self, generation: Generation, kind: str) -> int:
@@ -102,6 +117,7 @@ class Filler:
     ) -> None:
         documents = self._engine.documents(generation.name)
         upcoming = _upcoming(maker, position)
+        flights: deque[_Flight] = deque()
         try:
             while True:
                 batch = await upcoming
@@ -111,14 +127,23 @@ class Filler:
                 if batch.is_more:
                     upcoming = _upcoming(maker, batch.end)
                 changes = [change for _, change in batch.changes.values()]
-                refused = await documents.write(changes, visible=False) if changes else {}
-                await self._note(batch, refused, place)
-                on_progress(batch.end - position, len(changes) - len(refused))
+                writing = asyncio.create_task(documents.write(changes, visible=False))
+                flights.append(_Flight(batch, position, writing))
                 position = batch.end
+                # Noted in order: what is behind the place that is noted is in the engine.
+                while len(flights) >= _FLIGHTS or (flights and not batch.is_more):
+                    landed = flights[0]
+                    refused = await landed.writing
+                    flights.popleft()
+                    await self._note(landed.batch, refused, place)
+                    on_progress(landed.batch.end - landed.start, len(landed.batch.changes) - len(refused))
                 if not batch.is_more:
                     break
         finally:
-            upcoming.cancel()
+            begun = [upcoming, *(flight.writing for flight in flights)]
+            for task in begun:
+                task.cancel()
+            await asyncio.gather(*begun, return_exceptions=True)
 
     async def publish(self, generation: Generation) -> None:
         """Let it answer, once all that changes have brought can be found in it. Raises Failure UNAVAILABLE."""

@@ -137,6 +137,18 @@ class RoutedIndex:
             lambda query, _: self._counts.buckets(query, by=by, with_patients=with_patients),
         )
 
+    async def divisions(
+        self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool
+    ) -> Sequence[Sequence[Bucket]]:
+        """How it divides by each of these, all answered by the same. Raises Failure TOO_COSTLY, UNAVAILABLE."""
+        route = await self._route(query)
+        return await self._ask(
+            query,
+            route,
+            lambda index: index.divisions(route.query, by=by, with_patients=with_patients, without=route.without),
+            lambda query, _: self._counts.divisions(query, by=by, with_patients=with_patients),
+        )
+
     async def patients(self, query: NarrowedQuery) -> int:
         """How many Patients the answer is about. Raises Failure TOO_COSTLY, UNAVAILABLE."""
         route = await self._route(query)
