@@ -146,7 +146,7 @@ class Writing:
                 proposal, self._transaction.current(proposal.key) if proposal.unless_same else None, "create"
             )
         old = self._transaction.current(proposal.key)
-        if proposal.patched and proposal.resource is None and old is not None:
+        if proposal.resource is None and old is not None:  # a patch that changes nothing
             expect(proposal, old)
             return old
         action: Action = "create"

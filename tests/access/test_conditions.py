@@ -10,7 +10,7 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
 from fhirmedia.custody.inside import CountsInside, RecordsInside, ViewInside
 from fhirmedia.ports.index import Hits
-from tests.access.houses import House, derm, importer, refused, someone
+from tests.access.houses import BASE, House, derm, importer, refused, someone
 from tests.access.records import Resource, a, identifier
 from tests.access.test_transaction_rules import body, keys, numbered
 from tests.fhir.bundling import about, entry, new, patient
@@ -160,3 +160,33 @@ def test_nothing_else_can_be_asked_of_it() -> None:
         with pytest.raises(Failure) as told:
             asyncio.run(each)
         assert told.value.category is Category.INVALID
+
+
+def test_a_conditional_update_is_of_the_id_that_it_names(living: House) -> None:
+    living.put(importer(), numbered("Media", "n") | {"id": "m"})
+    for id in ("m", None):
+        resource = numbered("Media", "n") | ({} if id is None else {"id": id})
+        made = living.transaction(derm(), entry("PUT", "Media?identifier=n", resource))
+        assert keys(made) == ["Media/m"]
+    with refused(Category.INVALID) as said:
+        living.transaction(derm(), entry("PUT", "Media?identifier=n", numbered("Media", "n") | {"id": "another"}))
+    assert said.issues[0].expression == "Bundle.entry[0].resource.id"
+
+
+def test_a_reference_to_a_version_is_to_the_one_that_comes_to_be(living: House) -> None:
+    living.put(importer(), a("Media", "m"))
+    part = a("Media", "part", partOf=[{"reference": f"{BASE}/Media/m/_history/1"}])
+    made = living.transaction(
+        derm(id_prefixes=("*",)),
+        entry("PUT", "Media/m", a("Media", "m", note=[{"text": "again"}]), f"{BASE}/Media/m"),
+        entry("PUT", "Media/part", part, f"{BASE}/Media/part"),
+    )
+    assert body(made[1])["partOf"] == [{"reference": "Media/m/_history/2"}]
+
+
+def test_a_conditional_update_needs_the_right_to_update_what_it_finds(living: House) -> None:
+    living.put(importer(), numbered("Media", "n") | {"id": "m"})
+    named = entry("PUT", "Media?identifier=n", numbered("Media", "n", note=[{"text": "again"}]))
+    with refused(Category.FORBIDDEN):
+        living.transaction(derm("user/*.crs"), named)
+    assert keys(living.transaction(derm("user/*.rus"), named)) == ["Media/m"]

@@ -10,6 +10,7 @@ from fhirmedia.core.records import Key, Record
 from fhirmedia.custody.proposal import Proposal, Proposals
 from tests.access.houses import House, derm, importer, refused
 from tests.access.records import a, with_content
+from tests.audit.rows import disclosures
 
 TEXT = "text/plain"
 
@@ -92,6 +93,12 @@ def test_content_behind_a_record(living: House) -> None:
             return (await session.write_all(Proposals((proposal,))))[0].record.version
 
     assert [living.run(work()), living.run(work())] == [1, 1]
+    first, second = list(disclosures(living.path))[-2:]
+    assert [(str(touch.key), touch.depth) for touch in first.touched] == [
+        ("Binary/inside", "written"),
+        ("Media/m", "written"),
+    ]
+    assert [(str(touch.key), touch.depth) for touch in second.touched] == [("Media/m", "opened")]
     (binary,) = living.run(living.stores.records.read((Key("Binary", "inside"),)))
     assert binary is not None
     assert binary.version == 1

@@ -148,3 +148,22 @@ def test_who_may_not_read_a_log_is_told_of(living: House) -> None:
     with refused(Category.NOT_FOUND):
         living.run(access_log(living, derm(), Walk(MOST)))
     assert of_last_row(living) == [("Patient/anna", "refused")]
+
+
+def test_a_patch_that_changes_nothing_is_of_the_version_it_was_made_of(living: House) -> None:
+    for text in ("one", "two"):
+        living.put(importer(), a("Media", "m", note=[{"text": text}]))
+
+    async def patch(expected: int) -> Record:
+        asker = living.asker(derm(), about="Media/m")
+        async with living.archive.custodian.session(asker.caller, "patch", note=asker.note) as session:
+            return await session.write(Proposal(Key("Media", "m"), "update", None, expected, patched=True))
+
+    assert living.run(patch(2)).version == 2
+    with refused(Category.CONFLICT):
+        living.run(patch(1))
+
+
+def test_a_patient_who_is_not_there_is_not_deleted(living: House) -> None:
+    with refused(Category.NOT_FOUND):
+        living.delete(importer(), "Patient/never")
