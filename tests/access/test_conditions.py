@@ -190,3 +190,13 @@ def test_a_conditional_update_needs_the_right_to_update_what_it_finds(living: Ho
     with refused(Category.FORBIDDEN):
         living.transaction(derm("user/*.crs"), named)
     assert keys(living.transaction(derm("user/*.rus"), named)) == ["Media/m"]
+
+
+def test_what_a_conditional_update_finds_is_what_others_mean_by_it(living: House) -> None:
+    living.put(importer(), a("Patient", "p", identifier=identifier("n")))
+    made = living.transaction(
+        derm(),
+        entry("PUT", "Patient?identifier=n", patient("n"), "urn:uuid:6fb1f2a8-5d3c-4a5e-9d5a-3f0c5f8f9a11"),
+        entry("POST", "Media", new("Media", subject={"reference": "urn:uuid:6fb1f2a8-5d3c-4a5e-9d5a-3f0c5f8f9a11"})),
+    )
+    assert body(made[1])["subject"] == {"reference": "Patient/p"}

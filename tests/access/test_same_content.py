@@ -103,3 +103,55 @@ def test_content_behind_a_record(living: House) -> None:
     assert binary is not None
     assert binary.version == 1
     assert living.download(importer(), "inside") == b"bytes"
+
+
+async def written(living: House, *proposals: Proposal, content: bytes = b"bytes", binary_id: str) -> list[Record]:
+    """What became of these, with content staged for one of them."""
+
+    async def once() -> AsyncIterator[bytes]:
+        yield content
+
+    asker = living.asker(importer())
+    async with living.archive.custodian.session(asker.caller, "transaction", note=asker.note) as session:
+        await session.receive(once(), content_type=TEXT, binary_id=binary_id)
+        return [each.record for each in await session.write_all(Proposals(proposals))]
+
+
+def test_content_may_have_the_id_of_the_record_it_is_behind(living: House) -> None:
+    resource = a("Media", "m", **with_content("Binary/m"))
+    living.run(written(living, Proposal(Key("Media", "m"), "update", resource), binary_id="m"))
+    assert living.download(importer(), "m") == b"bytes"
+
+
+def test_content_is_there_before_what_claims_it(living: House) -> None:
+    media = Proposal(Key("Media", "m"), "update", a("Media", "m", **with_content("Binary/b")))
+    binary = {"resourceType": "Binary", "id": "b", "contentType": TEXT}
+    made = living.run(written(living, media, Proposal(Key("Binary", "b"), "update", {**binary}), binary_id="b"))
+    assert [str(record.key) for record in made] == ["Media/m", "Binary/b"]
+    assert living.download(importer(), "b") == b"bytes"
+
+
+def test_content_is_looked_for_only_where_that_is_asked(living: House) -> None:
+    resource = a("Media", "m", **with_content("Binary/b"))
+    for is_same, version in ((False, 1), (False, 2), (True, 2)):
+        proposal = Proposal(Key("Media", "m"), "update", resource, unless_same=is_same)
+        living.run(written(living, proposal, binary_id="b"))
+        (binary,) = living.run(living.stores.records.read((Key("Binary", "b"),)))
+        assert binary is not None
+        assert binary.version == version
+
+
+def test_what_stayed_as_it_is_is_told_of_where_the_rest_was_refused(living: House) -> None:
+    kept = a("Media", "m", of="bo")
+    living.put(importer(), kept)
+    with refused(Category.CONFLICT):
+        living.run(
+            written(
+                living,
+                Proposal(Key("Media", "m"), "update", kept, unless_same=True),
+                Proposal(Key("Patient", "bo"), "delete"),
+                binary_id="unused",
+            )
+        )
+    row = list(disclosures(living.path))[-1]
+    assert ("Media/m", 1, ("bo",)) in [(str(touch.key), touch.version, touch.patients) for touch in row.touched]
