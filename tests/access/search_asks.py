@@ -41,6 +41,7 @@ _POINTED: Sequence[tuple[str, str, Sequence[Condition]]] = (
     ("_has of chain", "Patient", [("_has:Media:patient:encounter:Encounter._id", "shown-1")]),
     ("_has of chain", "Patient", [("_has:Media:subject:_has:DiagnosticReport:media:status:not", "final")]),
     ("_revinclude:iterate", "Encounter", [("_revinclude", "Media:encounter"), ("_revinclude:iterate", "Task:focus")]),
+    (":Type", "Media", [("encounter:Encounter", "shown-1")]),
     (":of-type", "Media", [("identifier:of-type", "urn:types|MR|n-1")]),
     (":in", "Media", [("laterality:in", _LATERALITY)]),
     (":not-in", "Media", [("laterality:not-in", _LATERALITY)]),

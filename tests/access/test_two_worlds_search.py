@@ -102,12 +102,12 @@ def unlike(ask: Ask, one: Sequence[object], other: Sequence[object]) -> str | No
 def compared(servers: Worlds, someone: Someone, looker: Looker, *, most: int) -> tuple[list[str], Counter[str]]:
     """What differs, and how often each form was asked for and answered with a result."""
     asks = asks_of(someone, looker, most)
-    one, ended = (servers.ask(world, looker, asks) for world in (servers.secret, servers.ended))
-    never = servers.ask(servers.never, looker, asks[: len(asks) // 2])
+    # Each is asked the same in the same order: what was asked is in the logs that are searched.
+    one, ended, never = (servers.ask(world, looker, asks) for world in (servers.secret, servers.ended, servers.never))
     wrong = [
         unlike(ask, each.pages, first.pages)
         for others in (ended, never)
-        for ask, first, each in zip(asks, one, others, strict=False)
+        for ask, first, each in zip(asks, one, others, strict=True)
     ]
     for ask, first, second in zip(asks, one, ended, strict=True):
         if not ask.forms & DECLARED.keys():

@@ -250,4 +250,5 @@ def test_a_crash_stays_in_its_process(served: Served) -> None:
     assert asked(served, of).status_code == 200
     for process in processes():
         os.kill(process, signal.SIGKILL)
+        os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)  # it has ended, and the server has to find out itself
     assert asked(served, of).status_code == 200
