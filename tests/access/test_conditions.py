@@ -152,6 +152,7 @@ def test_nothing_else_can_be_asked_of_it() -> None:
         counts.chosen(None),
         counts.explain(None, page=None),
         counts.buckets(None, by="type", with_patients=False),
+        counts.divisions(None, by=(), with_patients=False),
         counts.patients(None),
         view.read([key]),
         view.search(None, page=None),  # type: ignore[arg-type]  # it must not even look

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from fhirmedia.access.caller import Caller
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.custody import dependents, facts_job
-from tests.access.houses import House, anna, derm, eyes, house, importer, someone
+from fhirmedia.r4.extract import Extractor
+from tests.access.houses import BASE, House, anna, derm, eyes, house, importer, someone
 from tests.access.houses import _opened as opened  # an archive that is opened again
 from tests.access.records import a
 from tests.audit.rows import disclosures
@@ -228,13 +230,27 @@ def test_what_the_same_transaction_moves_elsewhere_does_not_follow(living: House
     assert not [row for row in disclosures(living.path) if row.interaction == "facts"]
 
 
+def test_what_leaves_a_unit_with_the_unit_does_not_follow_it(living: House) -> None:
+    living.put(importer(), a("Organization", "south"))
+    living.put(importer(), a("Media", "m"))
+    living.transaction(
+        importer(),
+        entry("PUT", "Media/m", a("Media", "m", unit="eyes")),
+        entry("PUT", "Organization/derm", a("Organization", "derm", partOf={"reference": "Organization/south"})),
+    )
+    assert listed(living, eyes()) == (["m"], 1)
+    assert listed(living, derm()) == ([], 0)
+    assert not [row for row in disclosures(living.path) if row.interaction == "facts"]
+
+
 def test_what_is_served_no_more_stays_as_it_is(living: House) -> None:
     living.put(importer(), visit("derm"))
     living.put(importer(), picture("m"))
     inner: Any = living.archive.custodian
-    registry = inner._intake._dependents._registry
-    types = {name: served for name, served in registry.types.items() if name != "Media"}
-    inner._intake._dependents._registry = replace(registry, types=types)
+    job = inner._intake._dependents
+    types = {name: served for name, served in job._registry.types.items() if name != "Media"}
+    job._registry = replace(job._registry, types=types)
+    job._extractor = Extractor(job._registry, base_url=BASE, zone=ZoneInfo("Europe/Stockholm"))
     living.put(importer(), visit("eyes"))
     assert listed(living, derm()) == (["m"], 1)
     assert not [row for row in disclosures(living.path) if row.interaction == "facts"]
