@@ -31,6 +31,9 @@ MEMORY_BYTES: Final = 1024 * 2**20
 KEPT_AFTER_S: Final = 8.0
 """Processor time after which a text is as long as it has become."""
 
+AGAIN_S: Final = 0.25
+"""Processor time until the bound is told once more: told in a destructor it is not heard."""
+
 CPU_S: Final = 16
 """Processor time after which the process is ended."""
 
@@ -51,7 +54,7 @@ def read(content: bytes, *, format: str, is_cut: bool) -> tuple[str, str, bool]:
     """What became of the text, its words, and whether the process is fit for another one."""
     kept, outcome, is_fit = KeptWords(), "extracted", True
     try:
-        signal.setitimer(signal.ITIMER_PROF, KEPT_AFTER_S)
+        signal.setitimer(signal.ITIMER_PROF, KEPT_AFTER_S, AGAIN_S)
         for piece in flowing(_pieces(content, format, is_cut=is_cut)):
             if not kept.add(piece):
                 break

@@ -35,6 +35,7 @@ class Processes:
         self._command = (sys.executable, "-I", "-m", module)
         self._wall_s = wall_s
         self._idle: list[Process] = []
+        self._is_closed = False
 
     async def take(self) -> Process | None:
         """A process that is ready: an idle one, else a new one; None where none could be started in time."""
@@ -47,36 +48,47 @@ class Processes:
 
     def give_back(self, process: Process) -> None:
         """It has answered and may be taken again."""
-        self._idle.append(process)
+        if self._is_closed:
+            process.end()
+        else:
+            self._idle.append(process)
 
     def close(self) -> None:
-        """End those that are idle."""
+        """End those that are idle now, and the others when they are given back."""
+        self._is_closed = True
         while self._idle:
             self._idle.pop().end()
 
     async def _started(self) -> Process | None:
         ours, theirs = socket.socketpair()
-        process: Process | None = None
+        with theirs:
+            try:
+                reader, writer = await asyncio.open_connection(sock=ours)
+            except BaseException:
+                ours.close()
+                raise
+            try:
+                process = Process(self._spawn(theirs.fileno()), reader, writer)
+            except OSError:
+                writer.transport.abort()
+                return None
         is_ready = False
         try:
-            with theirs:
-                popen = await asyncio.to_thread(self._spawn, theirs.fileno())
-            process = Process(popen, *await asyncio.open_connection(sock=ours))
             async with asyncio.timeout(self._wall_s):
-                is_ready = await process.reader.readline() == READY
-            if is_ready:
-                return process
+                is_ready = await reader.readline() == READY
         except (OSError, TimeoutError):
             pass
         finally:
-            if process is None:
-                ours.close()
-            elif not is_ready:
+            if not is_ready:
                 process.end()
-        return None
+        return process if is_ready else None
 
     def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
-        """The program, with nothing of ours but its end of a socket."""
+        """The program, with nothing of ours but its end of a socket.
+
+        Not in a thread: one that is cancelled would leave a process that nobody ends, and it would hold the
+        interpreter all the same.
+        """
         return subprocess.Popen(
             self._command,
             stdin=descriptor,

@@ -254,6 +254,29 @@ async def test_a_process_can_open_nothing(sandbox: Sandbox) -> None:
     assert Path(f"/proc/{process}/environ").read_bytes() == b""
 
 
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 13])
+async def test_a_drawing_nobody_waits_for_any_more_leaves_no_process(steps: int) -> None:
+    sandbox = Sandbox()
+    drawing = asyncio.ensure_future(drawn(sandbox, encoded(photo(), "PNG")))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    drawing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await drawing
+    assert processes() == []
+    await sandbox.close()
+
+
+async def test_a_process_that_answers_after_the_close_ends(sandbox: Sandbox) -> None:
+    async def slowly(content: bytes) -> AsyncIterator[bytes]:
+        await sandbox.close()
+        yield content
+
+    content = encoded(photo(), "PNG")
+    assert (await sandbox.draw(slowly(content), size=len(content), format="PNG", width=256)).content
+    assert processes() == []
+
+
 async def test_ends_with_its_server(sandbox: Sandbox) -> None:
     """Memory of a file with a large segment of its own stays in the process; closing leaves none behind."""
     large = encoded(photo(), "JPEG")

@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from reportlab.pdfbase import pdfmetrics
@@ -181,6 +182,7 @@ def inflating(number: int) -> bytes:
     return start + b"<</Filter/FlateDecode/Length %d>>stream\n" % len(stream) + stream + b"\nendstream" + end
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # told in a destructor it is told again
 def test_a_text_that_takes_too_long_ends_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_process, "KEPT_AFTER_S", 0.3)
     before = signal.signal(signal.SIGPROF, text_process._time_is_up)
@@ -192,6 +194,24 @@ def test_a_text_that_takes_too_long_ends_where_it_is(monkeypatch: pytest.MonkeyP
     assert (pages[0], pages[1][:12]) in {("truncated", "sida0 sida1 "), ("too-costly", "")}
     assert "sida4999" not in pages[1]
     assert bomb == ("too-costly", "", True)
+
+
+def test_a_bound_that_a_destructor_swallowed_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        told.append(number)
+        if len(told) > 1:  # as if nobody had heard the first
+            raise text_process._TimeUp
+
+    monkeypatch.setattr(text_process, "KEPT_AFTER_S", 0.1)
+    before = signal.signal(signal.SIGPROF, tell)
+    try:
+        bomb = text_process.read(inflating(2**26), format="pdf", is_cut=False)
+    finally:
+        signal.signal(signal.SIGPROF, before)
+    assert bomb == ("too-costly", "", True)
+    assert len(told) == 2
 
 
 @pytest.mark.parametrize("format", FORMATS)
