@@ -5,14 +5,14 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.benchmarks.bytes_rows import bytes_rows
 from scripts.benchmarks.corpus import DCM, OWNING_UNIT, SCT, corpus
 from scripts.benchmarks.load import load
 from scripts.benchmarks.prepare import folder_of
-from scripts.benchmarks.rows import Row
+from scripts.benchmarks.rows import Row, report
 from scripts.benchmarks.servers import PORT, authorization, fhirmedia, wait_for, yardstick
 from scripts.benchmarks.timeline import timeline_rows
 
@@ -46,7 +46,6 @@ end
 
 def core(sizes: Sequence[int], *, only: Sequence[str] | None, json_file: str | None) -> int:
     """Measure, print, and (with a file) keep the rows."""
-    rows: list[Row] = []
     groups: dict[str, Callable[[], list[Row]]] = {
         "read": lambda: read_rows(sizes[0]),
         "timeline": lambda: timeline_rows(sizes),
@@ -54,15 +53,8 @@ def core(sizes: Sequence[int], *, only: Sequence[str] | None, json_file: str | N
         "bytes": lambda: bytes_rows(folder_of(sizes[0])),
         "start": lambda: start_rows(folder_of(sizes[-1])),
     }
-    for name, measure in groups.items():
-        if only is None or name in only:
-            for row in measure():
-                rows.append(row)
-                print(row, flush=True)
-    if json_file is not None:
-        stated = {"load_average": os.getloadavg(), "rows": [asdict(row) for row in rows]}
-        Path(json_file).write_text(json.dumps(stated, indent=1))
-    return 0 if all(row.met is not False for row in rows) else 1
+    wanted = [measure for name, measure in groups.items() if only is None or name in only]
+    return report((row for measure in wanted for row in measure()), json_file=json_file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,8 @@ Elasticsearch is started for the run, filled from the prepared folder, and ended
 first: as it starts it lets go of every index of the folder, so that each run fills a new one.
 """
 
-import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
-from pathlib import Path
 
 from scripts.benchmarks.corpus import UNITS
 from scripts.benchmarks.engine_filling import Filled, filled, part_row
@@ -18,7 +14,7 @@ from scripts.benchmarks.engine_node import PREFIX, address_of, asked, bytes_each
 from scripts.benchmarks.engine_recorder import recorder
 from scripts.benchmarks.engine_searches import Raw, measured, recorded, works
 from scripts.benchmarks.prepare import BASE, folder_of
-from scripts.benchmarks.rows import Row
+from scripts.benchmarks.rows import Row, report
 from scripts.benchmarks.search_requests import Drawn
 from scripts.benchmarks.servers import PEER_LOG, PORT, Running, authorization, fhirmedia
 from scripts.real_servers.elastic import Node
@@ -30,15 +26,7 @@ _PUBLIC = {"FHIRMEDIA_PUBLIC_URL": BASE.removesuffix("/fhir")}
 
 def engines(sizes: Sequence[int], *, only: Sequence[str] | None, json_file: str | None) -> int:
     """Measure, print, and (with a file) keep the rows."""
-    rows: list[Row] = []
-    for size in sizes:
-        for row in _rows(size, only):
-            rows.append(row)
-            print(row, flush=True)
-    if json_file is not None:
-        stated = {"load_average": os.getloadavg(), "rows": [asdict(row) for row in rows]}
-        Path(json_file).write_text(json.dumps(stated, indent=1))
-    return 0 if all(row.met is not False for row in rows) else 1
+    return report((row for size in sizes for row in _rows(size, only)), json_file=json_file)
 
 
 def _rows(size: int, only: Sequence[str] | None) -> Iterator[Row]:

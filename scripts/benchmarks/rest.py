@@ -1,7 +1,6 @@
 """`scripts/bench rest`: the work of an archive over HTTP beside what a peer reaches, and what single parts cost."""
 
 import http.client
-import json
 import os
 import shutil
 import statistics
@@ -9,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 from scripts.benchmarks.load import Load, load
@@ -17,7 +15,7 @@ from scripts.benchmarks.peers import PER_SECOND, bar
 from scripts.benchmarks.prepare import folder_of
 from scripts.benchmarks.rest_parts import part_rows
 from scripts.benchmarks.rest_requests import Archive, Request, script, upload_script
-from scripts.benchmarks.rows import Row
+from scripts.benchmarks.rows import Row, report
 from scripts.benchmarks.servers import PORT, Running, authorization, fhirmedia, wait_for
 
 WARMUP_S, SECONDS = 2, 8
@@ -28,14 +26,7 @@ WRITES = ("create Media", "update Media", "transaction of 100", "Binary 256 KiB 
 
 def rest(sizes: Sequence[int], *, only: Sequence[str] | None, json_file: str | None) -> int:
     """Measure, print, and (with a file) keep the rows."""
-    rows: list[Row] = []
-    for row in _rows(sizes, only):
-        rows.append(row)
-        print(row, flush=True)
-    if json_file is not None:
-        stated = {"load_average": os.getloadavg(), "rows": [asdict(row) for row in rows]}
-        Path(json_file).write_text(json.dumps(stated, indent=1))
-    return 0 if all(row.met is not False for row in rows) else 1
+    return report(_rows(sizes, only), json_file=json_file)
 
 
 def _rows(sizes: Sequence[int], only: Sequence[str] | None) -> Iterator[Row]:

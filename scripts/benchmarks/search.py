@@ -1,13 +1,10 @@
 """`scripts/bench search`: what searches take inside the server, by size, answered and refused ones apart."""
 
-import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from fhirmedia.core.records import Key
@@ -15,7 +12,7 @@ from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.registry import load_registry
 from scripts.benchmarks.corpus import UNITS
 from scripts.benchmarks.prepare import BASE, ZONE, folder_of
-from scripts.benchmarks.rows import Row
+from scripts.benchmarks.rows import Row, report
 from scripts.benchmarks.search_asking import Headers, Taken, answered, lines_taken, side_by_side, taken
 from scripts.benchmarks.search_requests import ITEMS, Asked, Drawn, resources
 from scripts.benchmarks.servers import Running, authorization, fhirmedia
@@ -42,14 +39,7 @@ class Place:
 
 def search(sizes: Sequence[int], *, only: Sequence[str] | None, json_file: str | None) -> int:
     """Measure, print, and (with a file) keep the rows."""
-    rows: list[Row] = []
-    for row in _rows(sizes, only):
-        rows.append(row)
-        print(row, flush=True)
-    if json_file is not None:
-        stated = {"load_average": os.getloadavg(), "rows": [asdict(row) for row in rows]}
-        Path(json_file).write_text(json.dumps(stated, indent=1))
-    return 0 if all(row.met is not False for row in rows) else 1
+    return report(_rows(sizes, only), json_file=json_file)
 
 
 def _rows(sizes: Sequence[int], only: Sequence[str] | None) -> Iterator[Row]:
