@@ -8,7 +8,7 @@ Rows and restrictions are Queries over facts. They are compiled here to closures
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import InitVar, dataclass, field
-from typing import Literal, assert_never
+from typing import Literal
 
 from fhirmedia.access.fact_rules import FactRule, compile_rule
 from fhirmedia.core.errors import Category, Failure
@@ -19,18 +19,12 @@ from fhirmedia.r4.query import (
     All,
     Any,
     Chain,
-    FactHas,
-    FactIn,
-    FactToken,
     Has,
-    InCompartment,
-    Match,
-    Missing,
-    Not,
     OfType,
     Query,
     Text,
     leaves,
+    with_leaves,
 )
 from fhirmedia.r4.texts import CONTENT, NARRATIVE
 
@@ -75,7 +69,11 @@ class NarrowedQuery:
 
         They stand beside the Caller's limits and not in them, so that whatever takes their place widens nothing.
         """
-        return NarrowedQuery(_replaced(self.query, answers), _SEAL)
+
+        def answer(leaf: Query) -> Query:
+            return answers[leaf] if isinstance(leaf, Chain | Has) else leaf
+
+        return NarrowedQuery(with_leaves(self.query, answer), _SEAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,20 +154,16 @@ class Grant:
         return reach
 
     def _inside(self, query: Query) -> Query:
-        match query:
-            case All(parts):
-                return All(tuple(self._inside(part) for part in parts))
-            case Any(parts):
-                return Any(tuple(self._inside(part) for part in parts))
-            case Not(part):
-                return Not(self._inside(part))
+        return with_leaves(query, self._cut)
+
+    def _cut(self, leaf: Query) -> Query:
+        match leaf:
             case Chain(parameter, target):
                 return Chain(parameter, self._inner(target))
             case Has(parameter, source):
                 return Has(parameter, self._inner(source))
-            case Match() | Missing() | OfType() | InCompartment() | Text() | FactIn() | FactHas() | FactToken():
-                return query
-        assert_never(query)
+            case _:
+                return leaf
 
     def _inner(self, query: Query) -> Query:
         types = types_named(query)
@@ -187,20 +181,6 @@ class Grant:
         if CONTENT in said:
             self.require("read", _HOLDER)
         return actions
-
-
-def _replaced(query: Query, answers: Mapping[Query, Query]) -> Query:
-    match query:
-        case Chain() | Has():
-            return answers[query]
-        case All(parts):
-            return All(tuple(_replaced(part, answers) for part in parts))
-        case Any(parts):
-            return Any(tuple(_replaced(part, answers) for part in parts))
-        case Not(part):
-            return Not(_replaced(part, answers))
-        case _:
-            return query
 
 
 def types_named(query: Query) -> frozenset[str] | None:

@@ -7,7 +7,6 @@ leaves too many candidates, too.
 """
 
 from collections.abc import Callable, Sequence
-from typing import assert_never
 
 from fhirmedia.backends.index_candidates import conjuncts
 from fhirmedia.backends.index_plan import Planner
@@ -19,19 +18,14 @@ from fhirmedia.r4.query import (
     All,
     Any,
     Chain,
-    FactHas,
     FactIn,
-    FactToken,
     Has,
-    InCompartment,
     Match,
-    Missing,
-    Not,
     OfType,
     Query,
     ReferenceTest,
-    Text,
     leaves,
+    with_leaves,
 )
 
 HOP_AT_MOST = 10_000
@@ -76,21 +70,17 @@ class Chains:
 
     def answered(self, query: Query) -> Query:
         """The query with what its inner ones find in their place. Raises Failure TOO_COSTLY."""
-        match query:
-            case All(parts):
-                return All(tuple(map(self.answered, parts)))
-            case Any(parts):
-                return Any(tuple(map(self.answered, parts)))
-            case Not(part):
-                return Not(self.answered(part))
+        return with_leaves(query, self._answered)
+
+    def _answered(self, leaf: Query) -> Query:
+        match leaf:
             case Chain(parameter, target):
                 keys = self._found(target)
                 return Match(parameter, tuple(map(ReferenceTest, keys))) if keys else NOTHING
             case Has(parameter, source):
                 return one_of({pointer.key for pointer in self._point(self._found(source), parameter)})
-            case Match() | Missing() | OfType() | InCompartment() | Text() | FactIn() | FactHas() | FactToken():
-                return query
-        assert_never(query)
+            case _:
+                return leaf
 
     def _found(self, query: Query) -> Sequence[Key]:
         hits = self._answer(self.resolved(query), Page(HOP_AT_MOST))

@@ -15,7 +15,7 @@ from fhirmedia.backends.words_kept import WordsDroppedError, types_dropped
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
 from fhirmedia.ports.index import Hits, Page
-from fhirmedia.r4.query import EVERYTHING, NOTHING, All, Any, Chain, Has, Not, Query, Text, leaves
+from fhirmedia.r4.query import EVERYTHING, NOTHING, All, Any, Chain, Has, Not, Query, Text, leaves, with_leaves
 from fhirmedia.r4.word_tests import text_matches
 
 READ_AT_MOST = 2_000
@@ -67,7 +67,7 @@ class RecordWords:
             if time.monotonic() > until:
                 raise Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.")
         found = {leaf: one_of(keys) for leaf, keys in holding.items()}
-        return All((one_of(set(hits.keys)), _with(query, found)))
+        return All((one_of(set(hits.keys)), with_leaves(query, lambda leaf: found.get(leaf, leaf))))
 
 
 def asks_for_dropped(connection: sqlite3.Connection, query: Query) -> bool:
@@ -85,24 +85,11 @@ def _scopes(query: Query) -> Iterator[frozenset[str] | None]:
     if any(isinstance(leaf, Text) for leaf in found):
         yield types_named(query)
     for leaf in found:
-        if isinstance(leaf, Chain | Has):
-            yield from _scopes(_inside(leaf))
-
-
-def _inside(leaf: Chain | Has) -> Query:
-    return leaf.target if isinstance(leaf, Chain) else leaf.source
-
-
-def _with(query: Query, found: Mapping[Query, Query]) -> Query:
-    match query:
-        case All(parts):
-            return All(tuple(_with(part, found) for part in parts))
-        case Any(parts):
-            return Any(tuple(_with(part, found) for part in parts))
-        case Not(part):
-            return Not(_with(part, found))
-        case _:
-            return found.get(query, query)
+        match leaf:
+            case Chain(_, inside) | Has(_, inside):
+                yield from _scopes(inside)
+            case _:
+                pass
 
 
 def _widest(query: Query, *, negated: bool = False) -> Query:

@@ -4,7 +4,7 @@ Every node is immutable and hashable. The parser has resolved all that needs the
 our base URL, so that an engine compiles a Query without knowing FHIR. `str(query)` holds no values and is safe to log.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -251,6 +251,19 @@ def leaves(query: Query) -> Iterator[Query]:
             yield from leaves(part)
         case _:
             yield query
+
+
+def with_leaves(query: Query, change: Callable[[Query], Query]) -> Query:
+    """The query with something else in the place of each of its `leaves`."""
+    match query:
+        case All(parts):
+            return All(tuple(with_leaves(part, change) for part in parts))
+        case Any(parts):
+            return Any(tuple(with_leaves(part, change) for part in parts))
+        case Not(part):
+            return Not(with_leaves(part, change))
+        case _:
+            return change(query)
 
 
 @dataclass(frozen=True, slots=True)
