@@ -70,9 +70,6 @@ class CountsInside:
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
         raise _unshown()
 
-    async def buckets(self, query: NarrowedQuery, *, by: str, with_patients: bool) -> Sequence[Bucket]:
-        raise _unshown()
-
     async def divisions(
         self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool
     ) -> Sequence[Sequence[Bucket]]:

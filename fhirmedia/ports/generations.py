@@ -41,15 +41,10 @@ class GenerationIndex(Protocol):
     async def explain(self, query: NarrowedQuery, *, page: Page, without: Collection[Key] = ()) -> str:
         """What would be asked of the engine, values left out."""
 
-    async def buckets(
-        self, query: NarrowedQuery, *, by: str, with_patients: bool, without: Collection[Key] = ()
-    ) -> Sequence[Bucket]:
-        """As `IndexCounts.buckets`; raises Failure NOT_IMPLEMENTED for what the engine keeps no counts by."""
-
     async def divisions(
         self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool, without: Collection[Key] = ()
     ) -> Sequence[Sequence[Bucket]]:
-        """As `IndexCounts.divisions`; raises Failure NOT_IMPLEMENTED as `buckets` does for any of them."""
+        """As `IndexCounts.divisions`; raises Failure NOT_IMPLEMENTED for what the engine keeps no counts by."""
 
     async def patients(self, query: NarrowedQuery, *, without: Collection[Key] = ()) -> int:
         """As `IndexCounts.patients`."""

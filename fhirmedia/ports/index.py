@@ -114,16 +114,14 @@ class IndexCounts(Protocol):
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
         """How the page would be found, for operators: it depends on what the Caller may not see. No values."""
 
-    async def buckets(self, query: NarrowedQuery, *, by: str, with_patients: bool) -> Sequence[Bucket]:
-        """How the selected resources divide by the values of a token parameter, or by a Span; most frequent first.
-
-        A resource counts once in each bucket it has a value for. Raises Failure TOO_COSTLY for too many resources.
-        """
-
     async def divisions(
         self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool
     ) -> Sequence[Sequence[Bucket]]:
-        """As `buckets`, by one after the other; of one moment where the engine can say so."""
+        """How the selected resources divide by the values of each token parameter, or Span; most frequent first.
+
+        A resource counts once in each bucket it has a value for. What is told is of one moment where the engine can say
+        so. Raises Failure TOO_COSTLY for too many resources.
+        """
 
     async def patients(self, query: NarrowedQuery) -> int:
         """How many different Patients the selected resources are about, those about one alone counted."""

@@ -151,7 +151,6 @@ def test_nothing_else_can_be_asked_of_it() -> None:
         inside.close(),
         counts.chosen(None),
         counts.explain(None, page=None),
-        counts.buckets(None, by="type", with_patients=False),
         counts.divisions(None, by=(), with_patients=False),
         counts.patients(None),
         view.read([key]),

@@ -127,16 +127,6 @@ class RoutedIndex:
             return await self._counts.explain(query, page=page)
         return await route.index.explain(route.query, page=page)
 
-    async def buckets(self, query: NarrowedQuery, *, by: str, with_patients: bool) -> Sequence[Bucket]:
-        """How the answer divides. Raises Failure TOO_COSTLY, UNAVAILABLE."""
-        route = await self._route(query)
-        return await self._ask(
-            query,
-            route,
-            lambda index: index.buckets(route.query, by=by, with_patients=with_patients, without=route.without),
-            lambda query, _: self._counts.buckets(query, by=by, with_patients=with_patients),
-        )
-
     async def divisions(
         self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool
     ) -> Sequence[Sequence[Bucket]]:
