@@ -17,7 +17,7 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
-from fhirmedia.app import build_app
+from fhirmedia.app.worker import build_app
 from fhirmedia.backends.folder import Folder, make_folder
 from fhirmedia.core.clock import Clock, system_clock
 from fhirmedia.core.settings import Settings

@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Callable, Collection, Iterator
 
-from fhirmedia.app import CHECKPOINT_TYPE
+from fhirmedia.app.house import CHECKPOINT_TYPE
 from fhirmedia.backends.audit_heads import audit_heads, audit_logs
 from fhirmedia.backends.folder import Folder
 from fhirmedia.cli.opening import add_json, existing_folder

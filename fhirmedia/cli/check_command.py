@@ -4,7 +4,8 @@ import argparse
 import asyncio
 import json
 
-from fhirmedia.app import known_base_url, open_house
+from fhirmedia.app.addresses import known_base_url
+from fhirmedia.app.house import open_house
 from fhirmedia.backends.folder import Folder
 from fhirmedia.cli.checking import Report, check_folder, repair_folder
 from fhirmedia.cli.opening import add_json, add_served_port, existing_folder

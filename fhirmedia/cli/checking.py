@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fhirmedia.app import registry_of
+from fhirmedia.app.house import registry_of
 from fhirmedia.backends.folder import Folder
 from fhirmedia.backends.inspection_sql import STEPS, SqliteInspection
 from fhirmedia.backends.objects_files import FileObjectStore

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from fhirmedia.app import base_url_of, open_house
+from fhirmedia.app.addresses import base_url_of
+from fhirmedia.app.house import open_house
 from fhirmedia.backends.folder import Folder
 from fhirmedia.cli.importer import import_caller
 from fhirmedia.cli.progress import Progress

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from fhirmedia.app import known_base_url
+from fhirmedia.app.addresses import known_base_url
 from fhirmedia.backends.added_sql import added_in
 from fhirmedia.backends.filling import Filling
 from fhirmedia.backends.folder import Folder

@@ -6,7 +6,8 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fhirmedia.app import known_base_url, open_house
+from fhirmedia.app.addresses import known_base_url
+from fhirmedia.app.house import open_house
 from fhirmedia.backends.following.assembly import Following
 from fhirmedia.cli.opening import existing_folder
 from fhirmedia.core.clock import instant

@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
 
-from fhirmedia.app import known_base_url, open_house
+from fhirmedia.app.addresses import known_base_url
+from fhirmedia.app.house import open_house
 from fhirmedia.backends.folder import Folder
 from fhirmedia.cli.import_sources import items_of, manifest_of, sources_of
 from fhirmedia.cli.importer import import_caller

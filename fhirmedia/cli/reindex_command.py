@@ -3,7 +3,8 @@
 import argparse
 from zoneinfo import ZoneInfo
 
-from fhirmedia.app import base_url_of, registry_of
+from fhirmedia.app.addresses import base_url_of
+from fhirmedia.app.house import registry_of
 from fhirmedia.backends.folder import note_base_url, served_base_url
 from fhirmedia.backends.following.generations import distrust
 from fhirmedia.backends.reindexing import last_sequence, reindex

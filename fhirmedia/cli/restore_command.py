@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from fhirmedia.app import known_base_url
+from fhirmedia.app.addresses import known_base_url
 from fhirmedia.backends.backup_manifest import sha256_of_manifest
 from fhirmedia.backends.folder import Folder
 from fhirmedia.backends.migrations import SCHEMA_VERSION

@@ -4,7 +4,8 @@ import argparse
 import asyncio
 
 from fhirmedia.access.caller import Caller
-from fhirmedia.app import known_base_url, open_house
+from fhirmedia.app.addresses import known_base_url
+from fhirmedia.app.house import open_house
 from fhirmedia.cli.opening import add_served_port, existing_folder
 from fhirmedia.cli.options import add_data
 from fhirmedia.core.errors import Category, Failure

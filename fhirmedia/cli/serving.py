@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 
 import uvicorn
 
-from fhirmedia.app import build_app, settled_base_url, trusted_issuers
+from fhirmedia.app.addresses import settled_base_url
+from fhirmedia.app.trust import trusted_issuers
+from fhirmedia.app.worker import build_app
 from fhirmedia.backends.folder import Folder, file_system_of, make_folder, open_folder
 from fhirmedia.backends.following.assembly import require_usable
 from fhirmedia.backends.words_kept import require_words

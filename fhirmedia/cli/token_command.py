@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _explain(arguments: argparse.Namespace, *, audience: str) -> int:
-    from fhirmedia.app import trusted_issuers
+    from fhirmedia.app.trust import trusted_issuers
     from fhirmedia.backends.folder import Folder
     from fhirmedia.r4.registry import load_registry
 

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.policy import IMPORTER, scope_parser
-from fhirmedia.app import open_house
+from fhirmedia.app.house import open_house
 from fhirmedia.backends.folder import Folder, make_folder
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.ids import new_id

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fhirmedia.app import known_base_url, settled_base_url
+from fhirmedia.app.addresses import known_base_url, settled_base_url
 from fhirmedia.backends.folder import Folder, make_folder, note_base_url, served_base_url
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.settings import Settings

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhirmedia.app import DISK_BROKEN_EXIT
+from fhirmedia.app.house import DISK_BROKEN_EXIT
 from fhirmedia.backends.folder import make_folder
 from fhirmedia.core.audit_chain import Head
 from fhirmedia.custody.checkpoints import (
@@ -159,7 +159,7 @@ def test_a_failed_sync_ends_the_process_unless_for_want_of_room(
 def test_the_witness_of_a_server_ends_it(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "data", timezone="Europe/Stockholm")
     program = (
-        "import os, sys\nfrom pathlib import Path\nfrom fhirmedia.app import witness_of\n"
+        "import os, sys\nfrom pathlib import Path\nfrom fhirmedia.app.house import witness_of\n"
         "from fhirmedia.backends.folder import Folder\nfrom fhirmedia.core.audit_chain import Head\n"
         "witness = witness_of(Folder(Path(sys.argv[1])), lambda: 0)\n"
         "def fail(_descriptor): raise OSError(5, 'it failed')\n"

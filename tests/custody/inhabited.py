@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fhirmedia.app import House, open_house
+from fhirmedia.app.house import House, open_house
 from fhirmedia.backends.folder import Folder, make_folder
 from fhirmedia.cli.checking import Report, check_folder
 from fhirmedia.cli.importer import import_caller

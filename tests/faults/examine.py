@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from fhirmedia.app import CHECKPOINT_TYPE
+from fhirmedia.app.house import CHECKPOINT_TYPE
 from fhirmedia.backends.audit_files import slot_logs
 from fhirmedia.backends.chained_table import CHANGES, SqliteChainedLog
 from fhirmedia.backends.folder import Folder

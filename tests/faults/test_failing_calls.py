@@ -14,7 +14,7 @@ from functools import partial
 
 import pytest
 
-from fhirmedia.app import DISK_BROKEN_EXIT
+from fhirmedia.app.house import DISK_BROKEN_EXIT
 from tests.faults.campaign import Nursery, nursery
 from tests.faults.control import SHORT
 from tests.faults.examine import Examiner

@@ -1,19 +1,12 @@
-"""The composition root: settings become stores, stores a Custodian, the Custodian routes; the only builder."""
+"""Settings become stores, stores a Custodian, the Custodian an Archive; the only builder of them."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from fastapi import FastAPI
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp
-
-from fhirmedia import __version__
-from fhirmedia.access.policy import scope_parser
 from fhirmedia.backends.added_sql import AddedParameters, added_in
 from fhirmedia.backends.audit_files import slot_logs
 from fhirmedia.backends.audit_index_sql import AuditIndexSql
@@ -22,7 +15,7 @@ from fhirmedia.backends.chained_table import CHANGES, ChangeChain, SqliteChained
 from fhirmedia.backends.definitions_memory import DefinitionsInMemory
 from fhirmedia.backends.disclosures_sql import DisclosureLogSql
 from fhirmedia.backends.facts_queue_sql import PendingFacts
-from fhirmedia.backends.folder import Folder, note_base_url, served_base_url
+from fhirmedia.backends.folder import Folder
 from fhirmedia.backends.following.assembly import Following, follow, leave
 from fhirmedia.backends.following.outbox_rows import OutboxRows
 from fhirmedia.backends.following.waking import Bell
@@ -36,7 +29,6 @@ from fhirmedia.backends.records_sql import SqliteRecordStore
 from fhirmedia.backends.records_transaction import TransactionParts
 from fhirmedia.backends.text_sandbox import TextSandbox
 from fhirmedia.core.clock import Clock, system_clock
-from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.settings import Settings
 from fhirmedia.custody.checkpoints import Checkpoints
 from fhirmedia.custody.cursors import CursorSeal, load_cursor_keys
@@ -49,8 +41,7 @@ from fhirmedia.custody.sweeping import Locks, Sweeper
 from fhirmedia.custody.texts_job import TextsJob
 from fhirmedia.interactions.archive import Archive
 from fhirmedia.issuer.jose import sign_bytes
-from fhirmedia.issuer.minting import demo_row, ensure_key, is_demo
-from fhirmedia.issuer.trusted import TrustedIssuers, load_issuers
+from fhirmedia.issuer.minting import ensure_key
 from fhirmedia.ports.disclosures import Witness
 from fhirmedia.ports.index import IndexCounts, SearchIndex
 from fhirmedia.ports.views import RecordView
@@ -59,16 +50,6 @@ from fhirmedia.r4.audit_event import AUDIT_EVENT
 from fhirmedia.r4.conformance import definition_types, definitions
 from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.registry import Registry, load_registry
-from fhirmedia.web.callers import Callers
-from fhirmedia.web.cors import Cors
-from fhirmedia.web.envelope import Envelope
-from fhirmedia.web.errors import answer_crash, answer_failure, answer_http_exception
-from fhirmedia.web.fhir_routes import FhirRoutes
-from fhirmedia.web.health import Health, health_routes
-from fhirmedia.web.metrics import Metrics
-from fhirmedia.web.request_log import RequestLog
-from fhirmedia.web.routing import Shortcut
-from fhirmedia.web.unauthenticated import UnauthenticatedCount
 
 DISK_BROKEN_EXIT = 70
 CHECKPOINT_TYPE = "fhirmedia-checkpoint"
@@ -88,68 +69,6 @@ class House:
     following: Following | None
     leave: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[None]]
-
-
-def base_url_of(settings: Settings, folder: Folder, *, port: int) -> str:
-    """The FHIR base. Raises Failure INVALID where no public address, or one without TLS, is set and this is no demo."""
-    if settings.public_url is not None and (is_demo(folder.path) or settings.public_url.startswith("https:")):
-        return settings.public_url + "/fhir"
-    if is_demo(folder.path):
-        return f"http://127.0.0.1:{port}/fhir"
-    raise Failure(Category.INVALID, "FHIRMEDIA_PUBLIC_URL must say which address clients use, as https://….")
-
-
-def known_base_url(settings: Settings, folder: Folder, *, port: int) -> str:
-    """The FHIR base a folder was served at, for whoever works beside the server; `base_url_of` if it never was served.
-
-    Raises Failure INVALID as that does, and CONFLICT where FHIRMEDIA_PUBLIC_URL names another address.
-    """
-    known = served_base_url(folder)
-    if known is None or settings.public_url is not None:
-        stated = base_url_of(settings, folder, port=port)
-        if known not in (None, stated):
-            raise _moved(folder, known, stated)
-        return stated
-    return known
-
-
-def settled_base_url(settings: Settings, folder: Folder, *, port: int, moved: Callable[[str], None]) -> str:
-    """The FHIR base a folder is about to be served at, which is kept in it.
-
-    A demo may move to another port: `moved` is told where it was. Raises as `known_base_url`.
-    """
-    known, stated = served_base_url(folder), base_url_of(settings, folder, port=port)
-    if known != stated:
-        if known is not None and settings.public_url is not None:
-            raise _moved(folder, known, stated)
-        note_base_url(folder, stated)
-        if known is not None:
-            moved(known)
-    return stated
-
-
-def _moved(folder: Folder, known: str | None, stated: str) -> Failure:
-    return Failure(
-        Category.CONFLICT,
-        f"The folder was served as {known}, FHIRMEDIA_PUBLIC_URL makes it {stated}. What is in it may name the old "
-        f"address. Set it back; or, with the server stopped, run `fhirmedia reindex --data {folder.path}` and then "
-        "`fhirmedia check --repair` to take the new one.",
-    )
-
-
-def trusted_issuers(settings: Settings, folder: Folder, registry: Registry, *, base_url: str) -> TrustedIssuers:
-    """Whose tokens are accepted. Raises Failure INVALID where there is nobody, with how to change that."""
-    parse = scope_parser(registry)
-    own = [demo_row(folder.path, audience=base_url)] if is_demo(folder.path) else []
-    if settings.trusted_issuers is not None:
-        return load_issuers(settings.trusted_issuers, audience=base_url, parse=parse, more=own)
-    if own:
-        return TrustedIssuers(own, parse=parse)
-    raise Failure(
-        Category.INVALID,
-        "No token would be accepted: set FHIRMEDIA_TRUSTED_ISSUERS to a file of issuers (the README shows one), or try "
-        "`fhirmedia demo`.",
-    )
 
 
 def registry_of(folder: Folder) -> Registry:
@@ -264,66 +183,6 @@ def open_house(
 
 def _codes_added(registry: Registry) -> frozenset[str]:
     return frozenset(str(each["code"]) for each in registry.added)
-
-
-def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock = system_clock) -> ASGIApp:
-    """The ASGI application of one worker."""
-    metrics = Metrics()
-    mismatched = metrics.index_mismatch.inc
-    house = open_house(
-        folder,
-        settings,
-        base_url=base_url,
-        clock=clock,
-        beside=True,
-        mismatched=mismatched,
-        text_read=metrics.text_read,
-    )
-    archive, disclosures = house.archive, house.disclosures
-    issuers = trusted_issuers(settings, folder, archive.registry, base_url=base_url)
-    refused = UnauthenticatedCount(archive.custodian)
-    log = RequestLog(clock)
-    health = Health(folder.path, index=None if house.following is None else house.following.state)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        issuers.warm(clock() // 1000)
-        watching = metrics.watch(lambda: (disclosures.head.log_id, disclosures.head.sequence, disclosures.attested))
-        works = [
-            refused.run(),
-            house.sweeper.run(),
-            house.facts_job.run(),
-            house.added.run(),
-            watching,
-            house.texts_job.run(),
-            metrics.watch_texts(house.texts_job.waiting),
-        ]
-        if house.following is None:
-            await house.leave()
-        else:
-            works += [*house.following.works(leaves_it=True), metrics.watch_index(house.following.figures)]
-        behind = [asyncio.create_task(work) for work in works]
-        health.started()
-        try:
-            yield
-        finally:
-            for task in behind:
-                task.cancel()
-            await asyncio.gather(*behind, return_exceptions=True)
-            try:
-                await refused.flush()
-            finally:
-                await house.close()
-                log.flush()
-
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False)
-    app.add_exception_handler(Failure, answer_failure)
-    app.add_exception_handler(HTTPException, answer_http_exception)
-    app.add_exception_handler(Exception, answer_crash)
-    fhir = FhirRoutes(archive, Callers(issuers, refused, archive), version=__version__)
-    routes = [*fhir.routes(), *health_routes(health, metrics)]
-    app.router.routes.extend(routes)
-    return Envelope(Cors(Shortcut(routes, app), issuers.origins), metrics, log)
 
 
 def witness_of(folder: Folder, clock: Clock) -> Witness:
