@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from fhirmedia.backends.index_rows import is_complete
+from fhirmedia.backends.index_rebuild import is_complete
 from fhirmedia.backends.migrations import SCHEMA_VERSION, STEPS, make_schema
 from fhirmedia.backends.objects_files import sync_folder
 from fhirmedia.backends.sqlite import open_reader, open_writer

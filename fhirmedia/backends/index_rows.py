@@ -6,9 +6,8 @@ differ.
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from itertools import islice
 
 from sqlalchemy import Table
 
@@ -32,11 +31,10 @@ from fhirmedia.backends.index_terms import FIELD, TYPE, WritableTerms
 from fhirmedia.backends.index_values import VALUE_TABLES, WIDE, RowSets, ValueRow, ValueRows, date_kind
 from fhirmedia.backends.index_words import DELETE as DELETE_WORDS
 from fhirmedia.backends.index_words import DOCUMENT, document, equip, mark_of
-from fhirmedia.backends.index_words import EMPTY as EMPTY_WORDS
 from fhirmedia.backends.index_words import INSERT as INSERT_WORDS
 from fhirmedia.backends.pending_rows import PendingRows, Statement
 from fhirmedia.backends.tables import table_of
-from fhirmedia.backends.words_kept import KEEP_ALL, types_dropped
+from fhirmedia.backends.words_kept import types_dropped
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.ports.index import Hits, Page
@@ -88,11 +86,6 @@ _DELETE_VALUE = tuple(Statement(_GOING, _delete_row(table)) for table in VALUE_T
 _SELECT_VALUE = tuple(map(_select_of_resource, VALUE_TABLES))
 _DELETE_VALUES = tuple(Statement(_GOING, f"DELETE FROM {table.name} WHERE rid = ?") for table in VALUE_TABLES)
 _INSERT_WORDS, _DELETE_WORDS = Statement(_COMING, INSERT_WORDS), Statement(_GOING, DELETE_WORDS)
-_EMPTY = (*(f"DELETE FROM {table.name}" for table in (_RES, _PATIENT, _SPELLING, *VALUE_TABLES)), *EMPTY_WORDS)
-_REBUILDING = "rebuilding"
-_SET_STATE = "INSERT OR REPLACE INTO idx_state (name, value) VALUES (?, '1')"
-_CLEAR_STATE = "DELETE FROM idx_state WHERE name = ?"
-_STATE_OF = "SELECT 1 FROM idx_state WHERE name = ?"
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -205,43 +198,6 @@ class IndexWriter:
     def has_dependents(self, connection: sqlite3.Connection, patient_id: str) -> bool:
         """Whether a live record other than the Patient itself is in this Patient's compartment or names it in facts."""
         return connection.execute(_DEPENDENT, (patient_id, PATIENT, patient_id)).fetchone() is not None
-
-
-def rebuild(
-    connection: sqlite3.Connection,
-    resources: Iterable[tuple[Record, IndexEntries]],
-    *,
-    batch: int = 2000,
-    on_progress: Callable[[int], None] = lambda _done: None,
-) -> int:
-    """Empty the index and fill it from every current resource, words included; returns how many there were.
-
-    Needs the writer's connection, and nobody else writing. Commits after each batch and then tells `on_progress` how
-    many are done; until the last one `is_complete` is false. `resources` may read from another connection.
-    """
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(_SET_STATE, (_REBUILDING,))
-    for statement in (*_EMPTY, KEEP_ALL):
-        connection.execute(statement)
-    connection.execute("COMMIT")
-    writer, waiting, done = IndexWriter(), iter(resources), 0
-    while some := list(islice(waiting, batch)):
-        connection.execute("BEGIN IMMEDIATE")
-        writer.begin(connection)
-        pending = PendingRows(connection)
-        for record, entries in some:
-            writer.stage(connection, pending, record, entries)
-        pending.write_own()
-        connection.execute("COMMIT")
-        done += len(some)
-        on_progress(done)
-    connection.execute(_CLEAR_STATE, (_REBUILDING,))
-    return done
-
-
-def is_complete(connection: sqlite3.Connection) -> bool:
-    """False while a rebuild has begun and not ended: searches would miss resources."""
-    return connection.execute(_STATE_OF, (_REBUILDING,)).fetchone() is None
 
 
 def _rows_of(connection: sqlite3.Connection, rid: int, *, holds: int) -> Mapping[int, AbstractSet[ValueRow]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fhirmedia.backends.added_sql import have_all_ready
 from fhirmedia.backends.folder import UNFINISHED
-from fhirmedia.backends.index_rows import rebuild
+from fhirmedia.backends.index_rebuild import rebuild
 from fhirmedia.backends.records_sql import record_of
 from fhirmedia.backends.sqlite import failure_of, open_reader, open_writer
 from fhirmedia.backends.texts_sql import queue_failed

@@ -13,7 +13,8 @@ from sqlmodel import SQLModel
 
 from fhirmedia.access.grant import ACTIONS, Grant, NarrowedQuery, Rule
 from fhirmedia.backends import index_chains, index_tables
-from fhirmedia.backends.index_rows import IndexWriter, is_complete, rebuild
+from fhirmedia.backends.index_rebuild import is_complete, rebuild
+from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.index_sql import SqlSearchIndex, search_within
 from fhirmedia.backends.migrations import make_schema
 from fhirmedia.backends.sqlite import open_writer

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fhirmedia.backends import index_terms
-from fhirmedia.backends.index_rows import IndexWriter, rebuild
+from fhirmedia.backends.index_rebuild import rebuild
+from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.migrations import make_schema
 from fhirmedia.backends.sqlite import open_writer
 from fhirmedia.core.records import Facts, Key, Record

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fhirmedia.backends.index_rows import rebuild
+from fhirmedia.backends.index_rebuild import rebuild
 from fhirmedia.backends.sqlite import disk_failed, open_writer
 from fhirmedia.backends.words_check import words_agree
 from fhirmedia.cli.checking import repair_folder
