@@ -183,17 +183,16 @@ class Writing:
         """The steps with the references among them put right: to what conditions found, and to versions to come."""
         names = self._conditions.names
         names |= {proposals.each[at].key: each.record.key for at, each in outcomes.items() if each.found}
-        clinical = [step for step in steps if step.key.type != BINARY]
         if proposals.references:
-            coming = [self._intake.entries(step.resource, step.key) for step in clinical]
+            coming = [self._intake.entries(step.resource, step.key) for step in steps]
             # What is not written after all need not find what it would have referred to.
-            needed = {key for step in clinical for key in mentioned(step.resource, proposals.references)}
+            needed = {key for step in steps for key in mentioned(step.resource, proposals.references)}
             for placeholder, condition in proposals.references.items():
                 if placeholder in needed:
                     names[placeholder] = self._conditions.target(condition, coming, taken=self._taken)
         if not names and not proposals.versioned:
             return steps
-        versions = {step.key: step.version for step in clinical}
+        versions = {step.key: step.version for step in steps}
         versions |= {each.record.key: each.record.version for each in outcomes.values()}
         rename = renaming(names, versions)
         return [step.holding(relinked(step.resource, rename)) for step in steps]
@@ -210,7 +209,7 @@ class Writing:
             if binary_id not in own
             and not (may_stand and self._intake.binaries.stands(transaction, binary_id, content))
         ]
-        neighbours = Neighbours(transaction, {step.key: step.resource for step in steps} if len(steps) > 1 else {})
+        neighbours = Neighbours(transaction, {step.key: step.resource for step in steps})
         for step in steps:
             with _at(step.proposal):
                 self._intake.check_lending(transaction, caller, step)
