@@ -51,7 +51,7 @@ def asker_of(asker: Asker, entry: BundleEntry) -> Asker:
     """Who asks, with a note about this entry."""
     named = len(entry.path) > 1 and is_instance(*entry.path[:2]) and FHIR_ID.match(entry.path[1])
     about = Key(*entry.path[:2]) if named else None
-    return replace(asker, note=replace(asker.note, raw_query=(entry.query or "").encode(), about=about))
+    return replace(asker, note=replace(asker.note, raw_query=entry.condition.encode(), about=about))
 
 
 def is_instance(kind: str, identity: str) -> bool:

@@ -44,11 +44,11 @@ async def transaction(
 
 
 def _asked(own: bytes, entries: Sequence[BundleEntry | Failure]) -> bytes:
-    """What audit keeps as the query: that of the Bundle's own address, then the searches in it, an address a line."""
+    """What audit keeps as the query: that of the Bundle's own address, then what its entries search for, a line each."""
     searches = [
-        f"{'/'.join(quote(step, safe='*') for step in entry.path)}?{entry.query}".encode()
+        f"{'/'.join(quote(step, safe='*') for step in entry.path)}?{entry.condition}".encode()
         for entry in entries
-        if isinstance(entry, BundleEntry) and entry.method in _READING and entry.query
+        if isinstance(entry, BundleEntry) and entry.condition
     ]
     return b"\n".join([own, *searches] if own else searches)
 

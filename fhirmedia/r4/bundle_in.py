@@ -48,6 +48,11 @@ class BundleEntry:
     if_none_exist: str | None = None
 
     @property
+    def condition(self) -> str:
+        """What it searches for: the query of its address, or ifNoneExist; still encoded, empty where it does not."""
+        return self.query or (self.if_none_exist or "").removeprefix("?")
+
+    @property
     def place(self) -> str:
         """As errors name it."""
         return place_of(self.index)

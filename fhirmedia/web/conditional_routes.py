@@ -1,5 +1,7 @@
 """Routes of what is done on condition: to the one resource that the query of the address finds (FHIR R4, http)."""
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -62,9 +64,10 @@ class ConditionalRoutes:
 
 
 async def create_on_condition(archive: Archive, request: Request, asker: Asker, kind: str) -> Written:
-    """The create of a request that has If-None-Exist; its body is read here."""
-    pairs = decode_query(request.headers[IF_NONE_EXIST].removeprefix("?"))
-    return await create_if_none(archive, asker, kind, await resource_body(request), pairs=pairs)
+    """The create of a request that has If-None-Exist, which audit keeps as its query; its body is read here."""
+    condition = request.headers[IF_NONE_EXIST].removeprefix("?")
+    asker = replace(asker, note=replace(asker.note, raw_query=condition.encode()))
+    return await create_if_none(archive, asker, kind, await resource_body(request), pairs=decode_query(condition))
 
 
 def _condition_of(request: Request) -> list[tuple[str, str]]:

@@ -206,9 +206,25 @@ class TestReads:
         silent = post(served, transaction(entry("POST", "Media", new("Media")), entry("GET", "Patient/anna")))
         assert "query" not in str(self._events(served, silent))
 
-    def _events(self, served: Served, answer: Any) -> list[Body]:
+    def test_conditions_of_writes_are_searches_too(self, served: Served, number: str) -> None:
+        condition = f"identifier={number}"
+        first = post(served, transaction(entry("POST", "Patient", patient(number), ifNoneExist=condition)))
+        second = post(served, transaction(entry("PUT", f"Patient?{condition}", patient(number))))
+        headers = served.headers() | {"If-None-Exist": condition}
+        alone = served.http.post(f"{served.base}/Patient", json=patient(number), headers=headers)
+        assert (statuses(first), statuses(second), alone.status_code) == (["201"], ["200"], 200)
+        for answer, subtype, query in (
+            (first, "transaction", f"Patient?{condition}"),
+            (second, "transaction", f"Patient?{condition}"),
+            (alone, "create", condition),
+        ):
+            (event,) = self._events(served, answer, subtype=subtype)
+            told = [each["query"] for each in event["entity"] if "query" in each]
+            assert [base64.b64decode(each).decode() for each in told] == [query]
+
+    def _events(self, served: Served, answer: Any, *, subtype: str = "transaction") -> list[Body]:
         """The AuditEvents of a request."""
-        sought = served.base + "/AuditEvent?subtype=transaction&_sort=-date&_count=3"
+        sought = f"{served.base}/AuditEvent?subtype={subtype}&_sort=-date&_count=3"
         found = served.http.get(sought, headers=served.headers("user/AuditEvent.rs", roles=["auditor"])).json()
         events = [each["resource"] for each in found["entry"]]
         return [each for each in events if answer.headers["x-request-id"] in str(each)]
