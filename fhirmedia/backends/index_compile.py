@@ -57,10 +57,15 @@ class SearchTerms(Protocol):
 class Compiler:
     """Compiles against the terms of one snapshot."""
 
-    def __init__(self, dialect: Dialect, terms: SearchTerms) -> None:
+    def __init__(self, dialect: Dialect, terms: SearchTerms, *, watch: Sql = TRUE) -> None:
         self.dialect = dialect
         self.terms = terms
+        self._watch = watch
         self._depth = 0
+
+    def tested(self, query: Query, row: Row) -> Sql:
+        """What a row that is looked at has to fulfil: to be watched, and to be selected. Raises as `condition`."""
+        return every((self._watch, self.condition(query, row)))
 
     def condition(self, query: Query, row: Row) -> Sql:
         """Whether the query selects the row. Raises Failure NOT_IMPLEMENTED for what this engine cannot answer."""

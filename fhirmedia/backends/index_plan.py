@@ -51,10 +51,10 @@ NOTHING = Plan("nothing", (), EVERYTHING, FALSE)
 class Planner:
     """Plans against one snapshot of the database."""
 
-    def __init__(self, dialect: Dialect, snapshot: Snapshot) -> None:
+    def __init__(self, dialect: Dialect, snapshot: Snapshot, *, watch: Sql = TRUE) -> None:
         self._dialect = dialect
         self._snapshot = snapshot
-        self.compiler = Compiler(dialect, snapshot)
+        self.compiler = Compiler(dialect, snapshot, watch=watch)
 
     def few(self, query: Query) -> Candidates | None:
         """The candidates, where ids or Patients bound the answer; finding them asks the database for nothing much."""
@@ -121,7 +121,7 @@ class Planner:
     def _condition(self, query: Query, of: Candidates) -> Sql:
         """What is left to test of the candidates."""
         left = query if of.met is None else All(tuple(part for part in conjuncts(query) if part != of.met))
-        return every((of.base, self.compiler.condition(left, of.row)))
+        return every((of.base, self.compiler.tested(left, of.row)))
 
     def _timeline(self, few: Candidates, condition: Sql, page: Page) -> Sql:
         """The rows of one Patient in their own order: nothing is sorted, and the walk ends with the page."""

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
@@ -15,7 +17,7 @@ from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.backends.index_answers import answer, count_of, number_of
 from fhirmedia.backends.index_candidates import Candidates, is_light
 from fhirmedia.backends.index_chains import Chains
-from fhirmedia.backends.index_dialect import SQLITE, Sql, sql
+from fhirmedia.backends.index_dialect import SQLITE, TRUE, Sql, sql
 from fhirmedia.backends.index_plan import Plan, Planner
 from fhirmedia.backends.index_record_words import RecordWords, Texts, asks_for_dropped
 from fhirmedia.backends.index_terms import SYSTEM, UNKNOWN, KnownTerms
@@ -81,7 +83,7 @@ class SqlSearchIndex:
             return _pointers(self._inline, self.terms, keys, parameters)
 
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
-        """The shape of the plan, its statements and SQLite's own account of them; no values."""
+        """The shape of the plan, its statements, SQLite's own account of them, rows visited for the page; no values."""
         return await self.within(lambda connection: self._explain(connection, query.query, page))
 
     async def close(self) -> None:
@@ -154,7 +156,23 @@ class SqlSearchIndex:
             lines.append(statement.text)
             steps = connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.values)
             lines.extend(f"  {step[3]}" for step in steps)
+        lines.append(f"rows visited {self._visited(connection, query, page)}")
         return "\n".join(lines)
+
+    def _visited(self, connection: sqlite3.Connection, query: Query, page: Page) -> str:
+        """How many rows are looked at for the page, those of inner searches included."""
+        looks = count()
+        connection.create_function("visited", 0, lambda: next(looks) >= 0)
+        try:
+            _, plan = plan_of(connection, self.terms, query, page, texts=self._texts, watch=Sql("visited()"))
+            answer(connection, plan, replace(page, total="none"))
+        except sqlite3.Error as error:
+            if not _is_interrupt(error):
+                raise
+            return f"more than {next(looks)}: it takes too long"
+        finally:
+            connection.create_function("visited", 0, None)
+        return str(next(looks))
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -172,10 +190,19 @@ def hits_of(
 
 
 def plan_of(
-    connection: sqlite3.Connection, terms: KnownTerms, query: Query, page: Page, *, texts: Texts | None = None
+    connection: sqlite3.Connection,
+    terms: KnownTerms,
+    query: Query,
+    page: Page,
+    *,
+    texts: Texts | None = None,
+    watch: Sql = TRUE,
 ) -> tuple[Planner, Plan]:
-    """How that answer is found, and who planned it. Raises Failure TOO_COSTLY, WordsDroppedError."""
-    planner = Planner(SQLITE, _Snapshot(connection, terms))
+    """How that answer is found, and who planned it; `watch` is a condition of every row that is looked at.
+
+    Raises Failure TOO_COSTLY, WordsDroppedError.
+    """
+    planner = Planner(SQLITE, _Snapshot(connection, terms), watch=watch)
 
     def found(query: Query, page: Page) -> Hits:
         return answer(connection, planner.plan(words.resolved(query), page), page)

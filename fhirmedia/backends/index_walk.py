@@ -69,7 +69,7 @@ class Walker:
 
     def segments(self, query: Query, sort: Sequence[SortKey], after: Position | None) -> Iterator[Segment]:
         """Those with a value of the first sort key, then those without, by the remaining keys; at last by Key."""
-        condition = self._compiler.condition(query, EVERYTHING.row)
+        condition = self._compiler.tested(query, EVERYTHING.row)
         for missing, key in enumerate(sort):
             left = sort[missing:]
             if key.parameter == "_id":

@@ -18,7 +18,7 @@ from fhirmedia.custody.claims import Claims
 from fhirmedia.custody.dependents import Dependents
 from fhirmedia.custody.proposal import Proposal, expect, may_create_under, method_of
 from fhirmedia.ports.records import Draft, RecordTransaction
-from fhirmedia.r4.codec import prepare
+from fhirmedia.r4.codec import FIRST, prepare
 from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.facts import access_references, department_tag, facts_of
 from fhirmedia.r4.json_in import parse_json
@@ -85,8 +85,8 @@ class Intake:
 
         Raises Failure FORBIDDEN, UNPROCESSABLE, INVALID.
         """
-        key, resource, lookup = step.key, dict(step.resource), neighbours.body
-        self._set_meta(resource, caller, step.old, lookup)
+        key, lookup = step.key, neighbours.body
+        resource = self._with_meta(step.resource, caller, step.old, lookup)
         entries, facts = self._reading(resource, key, lookup)
         if self._claims.settle(transaction, caller, grant, resource, key=key, facts=facts):
             # What a claim fills in is indexed, and may be what a scope speaks of.
@@ -151,7 +151,8 @@ class Intake:
         facts = facts_of(resource, entries=entries, registry=self._registry, base_url=self._base_url, lookup=lookup)
         return entries, facts
 
-    def _set_meta(self, resource: JsonObject, caller: Caller, old: Record | None, lookup: Lookup) -> None:
+    def _with_meta(self, resource: JsonObject, caller: Caller, old: Record | None, lookup: Lookup) -> JsonObject:
+        """In the order it is stored in, since words are indexed in the order of the text."""
         given = resource.get("meta")
         meta = dict(given) if isinstance(given, dict) else {}
         sent = meta.get("security")
@@ -165,7 +166,8 @@ class Intake:
         if tag is not None:
             present = meta.get("tag")
             meta["tag"] = [*(present if isinstance(present, list) else []), tag]
-        resource["meta"] = meta
+        whole = resource | {"meta": meta}
+        return {name: whole[name] for name in FIRST if name in whole} | whole
 
 
 def update_action(caller: Caller, grant: Grant, proposal: Proposal, old: Record | None) -> Action:

@@ -28,6 +28,7 @@ from fhirmedia.ports.records import Content, RecordTransaction
 from fhirmedia.r4.audit_event import AUDIT_EVENT
 from fhirmedia.r4.query import All, Match, Query, ReferenceTest, SortKey
 from fhirmedia.r4.query_includes import Include
+from fhirmedia.r4.query_sentence import in_words
 
 if TYPE_CHECKING:
     from fhirmedia.custody.custodian import Stores
@@ -156,7 +157,7 @@ class Session:
         """How a search would be answered; the plan of it for operators alone. Raises Failure FORBIDDEN, TOO_COSTLY."""
         self._touched += map(listed, asked_patients(query))
         if not self._stores.views.keys().isdisjoint(types):
-            return Told(str(self._grant.narrow(query, types=types).query), "projection", None, None)
+            return Told(in_words(self._grant.narrow(query, types=types).query), "projection", None, None)
         is_operator = OPERATOR in self._caller.roles or self._caller.system_reason is not None
         counting = counting_for(self._stores, self._caller, self._grant, self._clock)
         return await counting.explain(query, types=types, page=Walk(count, tuple(sort)).page(), is_operator=is_operator)

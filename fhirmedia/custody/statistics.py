@@ -12,6 +12,7 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.ports.index import Bucket, IndexCounts, Page, SearchIndex
 from fhirmedia.ports.quotas import Quota
 from fhirmedia.r4.query import Query
+from fhirmedia.r4.query_sentence import in_words
 
 if TYPE_CHECKING:
     from fhirmedia.custody.custodian import Stores
@@ -101,7 +102,7 @@ class Counting:
         narrowed = self._grant.narrow(query, types=types)
         plan = await self._counts.explain(narrowed, page=page) if is_operator else None
         chosen = await self._counts.chosen(narrowed)
-        return Told(str(narrowed.query), chosen.engine, chosen.why, plan)
+        return Told(in_words(narrowed.query), chosen.engine, chosen.why, plan)
 
 
 def _by_query(divided: Mapping[str, Query]) -> dict[Query, list[str]]:

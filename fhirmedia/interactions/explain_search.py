@@ -10,13 +10,14 @@ from fhirmedia.interactions.search import Parameters, Where
 from fhirmedia.r4.codec import dump
 from fhirmedia.r4.json_types import JsonArray
 from fhirmedia.r4.query_parser import SearchContext, parse_search
+from fhirmedia.r4.query_sentence import in_words
 
 OPERATION = "explain-search"
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A search in words: names of parameters and facts, never a value; `plan` is None for whoever is no operator."""
+    """A search in words: values its author gave, none of access rules; `plan` is None for whoever is no operator."""
 
     types: tuple[str, ...]
     understood: str
@@ -34,7 +35,7 @@ async def explain(archive: Archive, asker: Asker, where: Where, parameters: Para
     async with archive.custodian.session(asker.caller, OPERATION, note=asker.note) as session:
         found = await session.explain(parsed.query, types=parsed.types, sort=parsed.sort, count=parsed.count)
     told = (found.narrowed, found.engine, found.why, found.plan)
-    return Explained(parsed.types, str(parsed.query), *told, parsed.ignored)
+    return Explained(parsed.types, in_words(parsed.query), *told, parsed.ignored)
 
 
 async def explain_search(

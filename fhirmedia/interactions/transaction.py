@@ -44,7 +44,7 @@ async def transaction(
 
 
 def _asked(own: bytes, entries: Sequence[BundleEntry | Failure]) -> bytes:
-    """What audit keeps as the query: that of the Bundle's own address, then what its entries search for, a line each."""
+    """What audit keeps as the query: that of the Bundle's own address, then what its entries search for, by lines."""
     searches = [
         f"{'/'.join(quote(step, safe='*') for step in entry.path)}?{entry.condition}".encode()
         for entry in entries

@@ -112,7 +112,10 @@ class IndexCounts(Protocol):
         """Who would answer at present."""
 
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
-        """How the page would be found, for operators: it depends on what the Caller may not see. No values."""
+        """How the page is found and how much is visited for it, for operators: that tells of what is hidden. No values.
+
+        Raises Failure TOO_COSTLY, UNAVAILABLE.
+        """
 
     async def divisions(
         self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool

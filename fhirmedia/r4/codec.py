@@ -35,6 +35,10 @@ def indent(body: bytes) -> bytes:
     return msgspec.json.format(body, indent=2)
 
 
+FIRST = ("resourceType", "id", "meta")
+"""What a stored body begins with; all else is in the order of the client."""
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedBody:
     """A resource serialised but for its id and meta, which are set inside the writer's transaction.
@@ -63,7 +67,7 @@ def prepare(resource: JsonObject) -> PreparedBody:
     meta = resource.get("meta", {})
     if not isinstance(resource["resourceType"], str) or not isinstance(meta, dict):
         raise TypeError("only a checked resource can be prepared")
-    rest = {name: value for name, value in resource.items() if name not in ("resourceType", "id", "meta")}
+    rest = {name: value for name, value in resource.items() if name not in FIRST}
     return PreparedBody(
         type=resource["resourceType"],
         meta={name: value for name, value in meta.items() if name not in _SET_BY_SERVER},

@@ -8,6 +8,8 @@ from pathlib import Path
 from tests.app.commands import a_media, command, furnish, port_of, require
 from tests.servers import serving
 
+NARRATIVE = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">about Zorn</div>'}
+
 
 def alter(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path / "records.db", isolation_level=None)) as connection:
@@ -30,6 +32,27 @@ def test_it_runs_beside_a_server_and_changes_nothing(tmp_path: Path) -> None:
         assert report["sound"] is True
         assert (report["damages"], report["findings"], report["objects"]) == (0, [], 11)
         assert dump(tmp_path / "data") == before
+
+
+def test_the_order_of_what_was_sent_damages_nothing(tmp_path: Path) -> None:
+    """Words are indexed in the order of the text, and `meta` is stored first wherever it stood."""
+    tagged = {"resourceType": "Patient", "id": "last", "name": [{"family": "Zorn"}], "text": NARRATIVE}
+    tagged["meta"] = {"tag": [{"system": "urn:x", "code": "z", "display": "Zebra"}]}
+    organization = {"resourceType": "Organization", "id": "skin", "active": True, "name": "Skin of the House"}
+    encounter = {
+        "id": "e",
+        "status": "finished",
+        "class": {"code": "AMB", "display": "Ambulatory"},
+        "resourceType": "Encounter",
+        "subject": {"reference": "Patient/last"},
+        "serviceProvider": {"reference": "Organization/skin"},
+    }
+    with serving(tmp_path / "data") as served:
+        for resource in (tagged, organization, encounter):
+            url = f"{served.base}/{resource['resourceType']}/{resource['id']}"
+            require(served.http.put(url, json=resource, headers=served.importer()))
+        said = command("check", "--data", tmp_path / "data", "--port", port_of(served))
+    assert said.code == 0, said.out
 
 
 def test_repair_wants_the_folder_alone(tmp_path: Path) -> None:

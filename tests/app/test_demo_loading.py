@@ -12,6 +12,7 @@ from fhirmedia.core.errors import Failure
 from fhirmedia.core.settings import load_settings
 from fhirmedia.demo.items import DemoItem
 from fhirmedia.demo.region import generate
+from tests.app.commands import command
 from tests.servers import make_demo_folder, serving
 
 PATIENTS = ("demo-0001", "demo-0003")
@@ -58,6 +59,8 @@ def test_it_enters_once_and_goes_on_where_it_was_interrupted(folder: Folder) -> 
     (folder.path / LOADED).unlink()
     load_demo(folder, load_settings(), port=8080, region=region)
     assert versions(folder) == there
+    checked = command("check", "--data", folder.path)
+    assert checked.code == 0, checked.sentence
     assert set(there.values()) == {1}
     load_demo(folder, load_settings(), port=8080, region=[])
     assert versions(folder) == there

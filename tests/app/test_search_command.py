@@ -12,7 +12,7 @@ def test_a_search_is_explained_beside_the_server(tmp_path: Path) -> None:
         put(served, *places(), a("Media", "m1", createdDateTime="2024"))
         said = command("search", "explain", "Media?patient=anna&_sort=-when", "--data", served.folder)
         assert said.code == 0
-        assert "understood  (all (of-type Media) (match patient 1))" in said.out
+        assert "understood  the type is Media and patient refers to Patient/anna" in said.out
         assert "shape D patient" in said.out
         auditor = served.headers("user/AuditEvent.rs", roles=["auditor"])
         events = served.http.get(f"{served.base}/AuditEvent?_count=50&_sort=-date", headers=auditor).text

@@ -33,10 +33,12 @@ class ElasticIndex:
             return hits_of(found, page, shape)
 
     async def explain(self, query: NarrowedQuery, *, page: Page, without: Collection[Key] = ()) -> str:
-        """Where it would be searched, and by which clauses."""
+        """Where it would be searched, by which clauses, and how many documents they visit: those that match."""
         shape = self._shape()
         families = ", ".join(family.name for family in shape.holding(types_named(query.query)))
-        return told(f"indices {families}", body_of(query, page_body(page, shape), without=without))
+        clauses = told(f"indices {families}", body_of(query, page_body(page, shape), without=without))
+        found = await self.search(query, page=Page(0, total="accurate"), without=without)
+        return f"{clauses}\ndocuments visited {found.total}"
 
     async def buckets(
         self, query: NarrowedQuery, *, by: str, with_patients: bool, without: Collection[Key] = ()
