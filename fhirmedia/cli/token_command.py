@@ -32,20 +32,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--role", metavar="NAME", action="append", default=[], help="auditor, label-manager, importer")
     parser.add_argument("--expires", type=life, default=12 * 3600, metavar="12h", help="its life (default: 12h)")
     parser.add_argument(
-        "--port", type=port, default=DEFAULT_PORT, metavar="N", help="port the demo is served on (default: %(default)s)"
+        "--port",
+        type=port,
+        default=DEFAULT_PORT,
+        metavar="N",
+        help="port of a demo that was never served (default: %(default)s)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the token and nothing else, or the checks of one."""
-    settings = load_settings()
-    public = settings.public_url or f"http://127.0.0.1:{arguments.port}"
+    from fhirmedia.backends.folder import Folder, served_base_url
+
+    public, folder = load_settings().public_url, Folder(arguments.data)
+    served = served_base_url(folder) if folder.records.exists() else None
+    audience = served or f"http://127.0.0.1:{arguments.port}/fhir" if public is None else f"{public}/fhir"
     if arguments.explain:
-        return _explain(arguments, audience=public + "/fhir")
+        return _explain(arguments, audience=audience)
     token = mint(
         arguments.data,
         scope=arguments.scope,
-        audience=public + "/fhir",
+        audience=audience,
         now_s=system_clock() // 1000,
         patient=arguments.patient,
         user=arguments.user,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fhirmedia.backends.folder import make_folder
+from fhirmedia.backends.folder import Folder, make_folder, note_base_url
 from tests.access.records import a, places, put
 from tests.app.commands import Said, command, port_of
 from tests.servers import Served, make_demo_folder, serving
@@ -49,6 +49,13 @@ def test_it_prints_the_token_and_nothing_else(served: Served) -> None:
     assert (said.code, said.err) == (0, "")
     assert said.out.count("\n") == 1
     assert said.out.strip().count(".") == 2
+    assert seen(served, said.out) == ["of-anna", "of-bo"]
+
+
+def test_it_is_for_the_address_the_folder_is_served_at(served: Served) -> None:
+    assert port_of(served) != "8080"
+    note_base_url(Folder(served.folder), served.base)
+    said = command("token", "--data", served.folder)
     assert seen(served, said.out) == ["of-anna", "of-bo"]
 
 
