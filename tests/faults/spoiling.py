@@ -8,13 +8,13 @@ LATER = """\
     def _later(self, source: Path, target: Path) -> None:
         kept = source.with_suffix(".kept")
         os.rename(source, kept)
-        threading.Timer(0.03, os.rename, (kept, target)).start()
+        threading.Timer(0.3, os.rename, (kept, target)).start()
 
     def _path(self"""
 
 APPEND_LATER = """\
         act = lambda: asyncio.ensure_future(self._commits.submit((disclosure, raw_query)))
-        asyncio.get_running_loop().call_later(0.01, act)
+        asyncio.get_running_loop().call_later(0.1, act)
         return RowName(self._log_id, 0)"""
 
 
