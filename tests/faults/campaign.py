@@ -145,7 +145,7 @@ async def _kill(nest: Nursery, place: Path, kills: int, outcome: Outcome, *, see
     for number in range(kills):
         victim = nest.spawn()
         if not tasks:
-            await _first_patient(nest)
+            await asyncio.wait_for(_first_patient(nest), 30)
             tasks = [asyncio.create_task(writer.run()) for writer in writers]
         heard.clear()
         await asyncio.wait_for(heard.wait(), 30)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
-from fhirmedia import app
+from fhirmedia.app import house
 from fhirmedia.backends.folder import Folder, open_folder
 from fhirmedia.cli.importer import import_caller
 from fhirmedia.core.records import Key
@@ -125,18 +125,18 @@ def _cut(disk: Disk, loss: Loss, chance: random.Random) -> Cut:
 
 async def _resume(folder: Folder) -> None:
     """The server on a surviving folder, as far as it takes to write, receive and search."""
-    with patch.object(app, "load_registry", registry_once):
-        house = app.open_house(folder, Settings(environment="test"), base_url="http://127.0.0.1/fhir")
+    with patch.object(house, "load_registry", registry_once):
+        opened = house.open_house(folder, Settings(environment="test"), base_url="http://127.0.0.1/fhir")
     asker = Asker(import_caller(check_references=False), RequestNote("after"))
     key = Key("Patient", "after")
     try:
         patient: JsonObject = {"resourceType": key.type, "id": key.id}
-        assert (await update(house.archive, asker, key, patient, expected=None)).version == 1
-        await upload(house.archive, asker, _chunk(), content_type="image/jpeg", key=None, expected=None)
+        assert (await update(opened.archive, asker, key, patient, expected=None)).version == 1
+        await upload(opened.archive, asker, _chunk(), content_type="image/jpeg", key=None, expected=None)
         for kind in ("Media", "AuditEvent"):
-            await search(house.archive, asker, Where(kind), [("patient", "anna")], lenient=False)
+            await search(opened.archive, asker, Where(kind), [("patient", "anna")], lenient=False)
     finally:
-        await house.close()
+        await opened.close()
 
 
 async def _chunk() -> AsyncIterator[bytes]:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import uvicorn
 
-from fhirmedia import app
+from fhirmedia.app import house
+from fhirmedia.app.worker import build_app
 from fhirmedia.backends import records_sql
 from fhirmedia.backends.disclosures_sql import DisclosureLogSql, LogLimits
 from fhirmedia.backends.folder import Folder
@@ -47,16 +48,16 @@ def compose(words: Sequence[str]) -> None:
     """Make rare events frequent, and put the classes of `words` in place."""
     limits = LogLimits(attest_rows=20, attest_s=0.05, segment_rows=400)
     records_sql.WalCheckpoints = partial(records_sql.WalCheckpoints, every_commits=10)
-    app.DisclosureLogSql = partial(DisclosureLogSql, limits=limits)
+    house.DisclosureLogSql = partial(DisclosureLogSql, limits=limits)
     for word in words:
         name, _, path = word.partition("=")
-        setattr(app, name, getattr(load(Path(path)), name))
+        setattr(house, name, getattr(load(Path(path)), name))
 
 
 def warm() -> None:
     """What every child would otherwise do for itself."""
-    app.load_registry = cache(load_registry)
-    app.load_registry()
+    house.load_registry = cache(load_registry)
+    house.load_registry()
     for resource in (PATIENT, a_media("warm", binary="b")):
         kind = str(resource["resourceType"])
         assert not check(resource, type=kind)
@@ -68,7 +69,7 @@ def serve(folder: Folder, listener: socket.socket) -> None:
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     base = f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"
-    built = app.build_app(folder, Settings(environment="test"), base_url=base)
+    built = build_app(folder, Settings(environment="test"), base_url=base)
     config = uvicorn.Config(built, access_log=False, log_level="warning", lifespan="on", timeout_graceful_shutdown=5)
     uvicorn.Server(config).run(sockets=[listener])
     os._exit(0)

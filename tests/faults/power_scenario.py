@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from fhirmedia import app
+from fhirmedia.app import house
 from fhirmedia.backends import records_sql
 from fhirmedia.backends.sqlite import open_writer
 from tests.faults.ledger import Shown, Told, Written, line_of, sha256
@@ -107,7 +107,7 @@ def main() -> None:
         if word == "unsynced":
             records_sql.open_writer = unsynced
         else:
-            app.FileObjectStore = load(Path(word.removeprefix("objects="))).FileObjectStore
+            house.FileObjectStore = load(Path(word.removeprefix("objects="))).FileObjectStore
     make_demo_folder(root / "data")
     marks = os.open(root / "marks", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for life in (first_life, second_life):
