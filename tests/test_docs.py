@@ -11,7 +11,7 @@ import pytest
 
 from fhirmedia.access.policy import scope_parser
 from fhirmedia.cli.main import COMMANDS
-from fhirmedia.core.settings import load_settings, setting_names
+from fhirmedia.core.settings import PREFIX, Settings, load_settings, setting_names
 from fhirmedia.issuer.rows import RowReader, read_rows
 from fhirmedia.r4.profiles_path import profiles
 from fhirmedia.r4.query_parser import SearchContext, parse_search
@@ -33,18 +33,30 @@ def fenced(language: str = "") -> list[str]:
     return [block for spoken, block in blocks if spoken == language]
 
 
+def rows() -> list[tuple[str, str, str]]:
+    """Those under `variable | unless set | meaning`."""
+    _, _, rest = README.partition("| variable | unless set | meaning |\n|---|---|---|\n")
+    found = re.match(r"(?:\|.*\|\n)*", rest)
+    assert found is not None
+    cells = (line.strip("|").split("|") for line in found[0].splitlines())
+    return [(name.strip().strip("`"), unset.strip().strip("`"), meaning.strip()) for name, unset, meaning in cells]
+
+
 def table() -> dict[str, str]:
-    """The rows under `variable | meaning`."""
-    _, _, rest = README.partition("| variable | meaning |\n|---|---|\n")
-    rows = re.match(r"(?:\|.*\|\n)*", rest)
-    assert rows is not None
-    cells = (line.strip("|").split("|") for line in rows[0].splitlines())
-    return {name.strip().strip("`"): meaning.strip() for name, meaning in cells}
+    """The meaning of each variable."""
+    return {name: meaning for name, _, meaning in rows()}
 
 
 def test_every_setting_is_in_the_table_as_the_program_says_it() -> None:
     assert table() == setting_names()
     assert list(table()) == list(setting_names())
+
+
+@pytest.mark.parametrize(("name", "unset"), [row[:2] for row in rows()])
+def test_what_holds_unless_it_is_set(name: str, unset: str) -> None:
+    field = name.removeprefix(PREFIX).lower()
+    default = getattr(Settings(), field)
+    assert default == (getattr(load_settings({name: unset}), field) if unset else None)
 
 
 def test_settings_named_elsewhere_exist() -> None:
