@@ -15,7 +15,7 @@ from fhirmedia.backends.words_kept import WordsDroppedError, types_dropped
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
 from fhirmedia.ports.index import Hits, Page
-from fhirmedia.r4.query import EVERYTHING, NOTHING, All, Any, Chain, Has, Not, Query, Text, leaves, with_leaves
+from fhirmedia.r4.query import All, Chain, Has, Query, Text, leaves, widest, with_leaves
 from fhirmedia.r4.word_tests import text_matches
 
 READ_AT_MOST = 2_000
@@ -55,7 +55,7 @@ class RecordWords:
         return self._read(query) if asks_for_dropped(self._connection, query) else query
 
     def _read(self, query: Query) -> Query:
-        hits = self._answer(_widest(query), Page(READ_AT_MOST))
+        hits = self._answer(widest(query, _is_of_words), Page(READ_AT_MOST))
         if hits.next is not None or self._texts is None:
             raise WordsDroppedError
         holding: dict[Query, set[Key]] = {leaf: set() for leaf in leaves(query) if isinstance(leaf, Text)}
@@ -92,16 +92,5 @@ def _scopes(query: Query) -> Iterator[frozenset[str] | None]:
                 pass
 
 
-def _widest(query: Query, *, negated: bool = False) -> Query:
-    """What selects all that the query selects, whatever words the resources hold."""
-    match query:
-        case All(parts):
-            return All(tuple(_widest(part, negated=negated) for part in parts))
-        case Any(parts):
-            return Any(tuple(_widest(part, negated=negated) for part in parts))
-        case Not(part):
-            return Not(_widest(part, negated=not negated))
-        case Text():
-            return NOTHING if negated else EVERYTHING
-        case _:
-            return query
+def _is_of_words(leaf: Query) -> bool:
+    return isinstance(leaf, Text)
