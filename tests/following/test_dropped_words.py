@@ -181,6 +181,17 @@ def test_killed_at_any_point_it_has_happened_or_not_and_a_second_run_ends_it(fol
     require_sound(folder)
 
 
+def test_a_second_drop_leaves_what_the_first_one_left(folder: Folder) -> None:
+    drop_words(folder.records, HELD)
+    drop_words(folder.records, ["Patient"])
+    require_sound(folder)
+    with serving(folder.path) as served:
+        put_media(served, "later", **NOTE)
+        assert ids(asked(served, ONE)) == {"said", "attached", "later"}
+        assert ids(asked(served, "Condition?_content=naevus")) == {"c"}
+    require_sound(folder)
+
+
 def test_room_is_given_back(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as served:
         furnish(served)
