@@ -6,7 +6,6 @@ Caller may see counts: the limits of its Grant stand beside the words.
 """
 
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from fhirmedia.access.grant import types_named
@@ -20,33 +19,36 @@ from fhirmedia.r4.word_tests import text_matches
 
 READ_AT_MOST = 2_000
 """So many resources are read for their words at most."""
-READ_S = 5.0
-"""So long they are read at most, in seconds."""
 
 Texts = Callable[[sqlite3.Connection, Sequence[Key]], Iterator[tuple[Key, Mapping[str, str]]]]
 """The texts of current resources by field, one after the other, as the connection sees them."""
 
 
 class RecordWords:
-    """Of one state of the index: `answer` finds resources, `inner` answers what is inside a query."""
+    """Of one state of the index: `answer` finds resources, `inner` answers what is inside a query.
+
+    `is_over` says whether the time of the search is.
+    """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
         texts: Texts | None,
         *,
+        is_over: Callable[[], bool],
         answer: Callable[[Query, Page], Hits],
         inner: Callable[[Query], Query],
     ) -> None:
         self._connection = connection
         self._texts = texts
+        self._is_over = is_over
         self._answer = answer
         self._inner = inner
 
     def resolved(self, query: Query) -> Query:
         """An equal query without words the database does not keep.
 
-        Raises WordsDroppedError among more than READ_AT_MOST resources, Failure TOO_COSTLY after READ_S.
+        Raises WordsDroppedError among more than READ_AT_MOST resources, Failure TOO_COSTLY when the search is over.
         """
         if not asks_for_dropped(self._connection, query):
             return query
@@ -59,15 +61,19 @@ class RecordWords:
         if hits.next is not None or self._texts is None:
             raise WordsDroppedError
         holding: dict[Query, set[Key]] = {leaf: set() for leaf in leaves(query) if isinstance(leaf, Text)}
-        until = time.monotonic() + READ_S
         for key, texts in self._texts(self._connection, hits.keys):
             for leaf, keys in holding.items():
                 if isinstance(leaf, Text) and text_matches(leaf, texts.get(leaf.field, "")):
                     keys.add(key)
-            if time.monotonic() > until:
-                raise Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.")
+            if self._is_over():
+                raise too_long()
         found = {leaf: one_of(keys) for leaf, keys in holding.items()}
         return All((one_of(set(hits.keys)), with_leaves(query, lambda leaf: found.get(leaf, leaf))))
+
+
+def too_long() -> Failure:
+    """What ends a search that is over before it is answered."""
+    return Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.")
 
 
 def asks_for_dropped(connection: sqlite3.Connection, query: Query) -> bool:
