@@ -52,9 +52,12 @@ class RecordWords:
         """
         if not asks_for_dropped(self._connection, query):
             return query
-        if has_inner(query):
-            query = self._inner(query)
+        # What is inside is left to whoever plans the search, unless the words stand there.
+        query = with_leaves(query, self._without_words_inside)
         return self._read(query) if asks_for_dropped(self._connection, query) else query
+
+    def _without_words_inside(self, leaf: Query) -> Query:
+        return self._inner(leaf) if has_inner(leaf) and asks_for_dropped(self._connection, leaf) else leaf
 
     def _read(self, query: Query) -> Query:
         hits = self._answer(widest(query, _is_of_words), Page(READ_AT_MOST))

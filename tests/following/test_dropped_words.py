@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fhirmedia.access.grant import ACTIONS, Grant, NarrowedQuery, Rule
-from fhirmedia.backends import dropping_words, index_record_words, index_rows
+from fhirmedia.backends import dropping_words, index_chains, index_record_words, index_rows
 from fhirmedia.backends.dropping_words import drop_words
 from fhirmedia.backends.folder import Folder
 from fhirmedia.backends.index_rows import IndexWriter
@@ -108,6 +108,30 @@ def test_few_records_are_read_for_their_words_and_many_are_not(folder: Folder, m
         put_media(served, "draft", status="preparation", **NOTE)
         own = served.headers("user/Media.rs?status=preparation user/Binary.r")
         assert ids(served.http.get(f"{served.base}/{ONE}", headers=own)) == {"draft"}
+
+
+def test_words_beside_a_chain_about_one_patient(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = f"{ONE}&operator:Practitioner.active=true"
+    inside = "Observation?patient=Patient/p&derived-from:Media.text=naevus&performer:Practitioner.active=true"
+    with serving(folder.path) as served:
+        for each in range(5):
+            require(served.put({"resourceType": "Practitioner", "id": f"d{each}", "active": True}))
+        operated = {"operator": {"reference": "Practitioner/d1"}}
+        put_media(served, "operated", **operated, **NOTE)
+        put_media(served, "silent", **operated)
+        seen = {"derivedFrom": [{"reference": "Media/operated"}], "performer": [operated["operator"]]}
+        require(served.put({**CONDITION, "resourceType": "Observation", "id": "seen", "status": "final", **seen}))
+    monkeypatch.setattr(index_chains, "HOP_AT_MOST", 3)
+    for is_dropped in (False, True):
+        if is_dropped:
+            drop_words(folder.records, HELD)
+        with serving(folder.path) as served:
+            assert ids(asked(served, search)) == {"operated"}
+            assert ids(asked(served, f"{ONE}&operator:Practitioner.active=false")) == set()
+    # Where the words are inside, that is answered first, and what is beside it as ever.
+    monkeypatch.setattr(index_chains, "HOP_AT_MOST", 4)
+    with serving(folder.path) as served:
+        assert ids(asked(served, inside)) == {"seen"}
 
 
 def test_what_is_written_later_has_no_words_in_the_database(folder: Folder) -> None:
