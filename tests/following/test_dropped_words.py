@@ -14,6 +14,7 @@ from fhirmedia.access.grant import ACTIONS, Grant, NarrowedQuery, Rule
 from fhirmedia.backends import dropping_words, index_chains, index_record_words, index_rows
 from fhirmedia.backends.dropping_words import drop_words
 from fhirmedia.backends.folder import Folder
+from fhirmedia.backends.following import routing, worker
 from fhirmedia.backends.index_rows import IndexWriter
 from fhirmedia.backends.index_sql import SqlSearchIndex
 from fhirmedia.backends.sqlite import open_writer
@@ -26,6 +27,7 @@ from tests.following.beside import (
     ACROSS,
     asked,
     begin,
+    delete_media,
     drained,
     engine_of,
     ids,
@@ -34,6 +36,7 @@ from tests.following.beside import (
     put_media,
     remarks,
     require_no_difference,
+    ring,
     rows,
     until,
 )
@@ -362,10 +365,22 @@ def test_words_leave_for_the_index_and_come_back(
         # A chain from a type the index does not hold: its inner half is asked of the index.
         require(served.put({**CONDITION, "id": "e", "evidence": [{"detail": [{"reference": "Media/said"}]}]}))
         monkeypatch.setattr(index_record_words, "READ_AT_MOST", 1)
-        assert ids(asked(served, "Condition?evidence-detail:Media.text=naevus")) == {"e"}
+        half = "Condition?evidence-detail:Media.text=naevus"
+        answer = asked(served, half)
+        assert (ids(answer), remarks(answer)) == ({"e"}, [])
+        # Where that half is behind, so is the whole; and it waits for what must not be missed.
+        monkeypatch.setattr(worker.outbox_work, "claim", lambda *_given, **_named: [])
+        monkeypatch.setattr(routing, "_NOTED_LAG_MS", 300)
+        put_media(served, "late", **NOTE)
+        until(lambda: any("behind" in each for each in remarks(asked(served, half))))
+        assert float(asked(served, half).headers["FHIRMedia-Index-Lag"]) > 0.3
+        assert asked(served, half, Prefer="x-consistency=strong").status_code == 503
+        delete_media(served, "late")
         # Two types, one of which the index does not hold, are answered by no engine: that does not pass.
         assert asked(served, "?_type=Media,Condition&_content=naevus").status_code == 400
         monkeypatch.undo()
+        ring(served)
+        drained(served)
         require_no_difference(served, index_address)
 
     served_away(folder, index_address, monkeypatch)
