@@ -6,7 +6,8 @@ differ.
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from sqlalchemy import Table
@@ -14,7 +15,7 @@ from sqlalchemy import Table
 from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.backends.added_sql import added_text
 from fhirmedia.backends.attached_words import with_attached_words
-from fhirmedia.backends.index_record_words import Texts
+from fhirmedia.backends.index_record_words import Texts, too_long
 from fhirmedia.backends.index_sql import search_within
 from fhirmedia.backends.index_tables import (
     IN_COMPARTMENT,
@@ -45,7 +46,8 @@ TYPES_AT_MOST = 255
 """The rank of the type is the last byte of a rid."""
 
 SEARCH_S = 2.0
-"""Seconds a search inside a transaction may take, while every other writer waits."""
+"""Seconds a search inside a transaction may take, while every other writer waits; and all searches of one work
+together to read words from records."""
 
 HOLDS_WORDS = 1 << len(VALUE_TABLES)
 """The bit of `holds` for a document of words."""
@@ -99,7 +101,8 @@ class IndexWriter:
 
     def __init__(self, late: Latecomers | None = None, *, texts: Texts | None = None) -> None:
         self._late = late
-        self._texts = texts
+        self._texts = None if texts is None else self._while_there_is_time(texts)
+        self._reading_s = SEARCH_S
         self._wordless: frozenset[str] = frozenset()
         self._terms = WritableTerms()
         self._values = ValueRows(self._terms)
@@ -188,6 +191,23 @@ class IndexWriter:
     def search(self, connection: sqlite3.Connection, query: NarrowedQuery, *, page: Page) -> Hits:
         """What the query selects, the rows put in this transaction included. Raises Failure TOO_COSTLY."""
         return search_within(connection, query, page=page, budget_s=SEARCH_S, texts=self._texts)
+
+    def end_work(self) -> None:
+        """What is asked from now on belongs to another work of the transaction."""
+        self._reading_s = SEARCH_S
+
+    def _while_there_is_time(self, texts: Texts) -> Texts:
+        """The texts, as long as this work may still read some; then it raises Failure TOO_COSTLY."""
+
+        def read(connection: sqlite3.Connection, keys: Sequence[Key]) -> Iterator[tuple[Key, Mapping[str, str]]]:
+            until = time.monotonic() + self._reading_s
+            for each in texts(connection, keys):
+                yield each
+                self._reading_s = until - time.monotonic()
+                if self._reading_s < 0:
+                    raise too_long()
+
+        return read
 
     def _new_rid(self, connection: sqlite3.Connection, record: Record) -> int:
         rank = self._terms.rank(connection, record.key.type, kind=TYPE)

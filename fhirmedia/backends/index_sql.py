@@ -19,16 +19,17 @@ from fhirmedia.backends.index_candidates import Candidates, is_light
 from fhirmedia.backends.index_chains import Chains
 from fhirmedia.backends.index_dialect import SQLITE, TRUE, Sql, sql
 from fhirmedia.backends.index_plan import Plan, Planner
-from fhirmedia.backends.index_record_words import RecordWords, Texts, asks_for_dropped
+from fhirmedia.backends.index_record_words import RecordWords, Texts, asks_for_dropped, too_long
 from fhirmedia.backends.index_terms import SYSTEM, UNKNOWN, KnownTerms
 from fhirmedia.backends.index_words import equip
 from fhirmedia.backends.sqlite import failure_of, open_reader
-from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, parse_key
 from fhirmedia.ports.index import Hits, Page, Pointer
 from fhirmedia.r4.query import Query
 
 T = TypeVar("T")
+IsOver = Callable[[], bool]
+"""Whether the time of a search is over."""
 
 _SMALL = 500
 """Searches among so many candidates at most run at once on the event loop: they take less than a millisecond, about
@@ -73,7 +74,9 @@ class SqlSearchIndex:
         hits = self._search_small(query.query, page)
         if hits is not None:
             return hits
-        return await self.within(lambda connection: self._search(connection, query.query, page))
+        return await self._within_budget(
+            lambda connection, is_over: self._search(connection, query.query, page, is_over)
+        )
 
     async def pointers(self, keys: Sequence[Key], *, parameters: Collection[str]) -> Sequence[Pointer]:
         """What these resources refer to. Raises Failure UNAVAILABLE, TOO_COSTLY."""
@@ -84,7 +87,9 @@ class SqlSearchIndex:
 
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
         """The shape of the plan, its statements, SQLite's own account of them, rows visited for the page; no values."""
-        return await self.within(lambda connection: self._explain(connection, query.query, page))
+        return await self._within_budget(
+            lambda connection, is_over: self._explain(connection, query.query, page, is_over)
+        )
 
     async def close(self) -> None:
         """Wait for running searches and let go of the file."""
@@ -98,6 +103,9 @@ class SqlSearchIndex:
 
         Raises Failure TOO_COSTLY, UNAVAILABLE.
         """
+        return await self._within_budget(lambda connection, _is_over: work(connection))
+
+    async def _within_budget(self, work: Callable[[sqlite3.Connection, IsOver], T]) -> T:
         budget = _Budget(self._budget_s)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, self._within, work, budget)
@@ -114,7 +122,9 @@ class SqlSearchIndex:
                 few = self._at_once(planner, query)
                 if few is not None:
                     return work(self._inline, planner, planner.driven(few, query, page))
-        return await self.within(lambda connection: work(connection, *self._plan_of(connection, query, page)))
+        return await self._within_budget(
+            lambda connection, is_over: work(connection, *self._plan_of(connection, query, page, is_over))
+        )
 
     def _at_once(self, planner: Planner, query: Query) -> Candidates | None:
         """The candidates, where they are few and none of them has to be read for its words."""
@@ -122,15 +132,17 @@ class SqlSearchIndex:
             return None
         return planner.at_once(query, limit=_SMALL)
 
-    def _plan_of(self, connection: sqlite3.Connection, query: Query, page: Page) -> tuple[Planner, Plan]:
-        return plan_of(connection, self.terms, query, page, texts=self._texts)
+    def _plan_of(
+        self, connection: sqlite3.Connection, query: Query, page: Page, is_over: IsOver
+    ) -> tuple[Planner, Plan]:
+        return plan_of(connection, self.terms, query, page, texts=self._texts, is_over=is_over)
 
-    def _within(self, work: Callable[[sqlite3.Connection], T], budget: "_Budget") -> T:
+    def _within(self, work: Callable[[sqlite3.Connection, IsOver], T], budget: "_Budget") -> T:
         connection = self._connections.get()
         try:
             connection.set_progress_handler(budget.exceeded, _STEPS)
             with _translated(), _one_state(connection):
-                return work(connection)
+                return work(connection, budget.exceeded)
         finally:
             self._connections.put(connection)
 
@@ -143,11 +155,11 @@ class SqlSearchIndex:
             few = self._at_once(planner, query)
             return None if few is None else answer(self._inline, planner.driven(few, query, page), page)
 
-    def _search(self, connection: sqlite3.Connection, query: Query, page: Page) -> Hits:
-        return hits_of(connection, self.terms, query, page, texts=self._texts)
+    def _search(self, connection: sqlite3.Connection, query: Query, page: Page, is_over: IsOver) -> Hits:
+        return hits_of(connection, self.terms, query, page, texts=self._texts, is_over=is_over)
 
-    def _explain(self, connection: sqlite3.Connection, query: Query, page: Page) -> str:
-        _, plan = self._plan_of(connection, query, page)
+    def _explain(self, connection: sqlite3.Connection, query: Query, page: Page, is_over: IsOver) -> str:
+        _, plan = self._plan_of(connection, query, page, is_over)
         statements = [segment.statement for segment in plan.segments]
         if page.total != "none":
             statements.append(count_of(plan))
@@ -156,15 +168,16 @@ class SqlSearchIndex:
             lines.append(statement.text)
             steps = connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.values)
             lines.extend(f"  {step[3]}" for step in steps)
-        lines.append(f"rows visited {self._visited(connection, query, page)}")
+        lines.append(f"rows visited {self._visited(connection, query, page, is_over)}")
         return "\n".join(lines)
 
-    def _visited(self, connection: sqlite3.Connection, query: Query, page: Page) -> str:
+    def _visited(self, connection: sqlite3.Connection, query: Query, page: Page, is_over: IsOver) -> str:
         """How many rows are looked at for the page, those of inner searches included."""
         looks = count()
         connection.create_function("visited", 0, lambda: next(looks) >= 0)
         try:
-            _, plan = plan_of(connection, self.terms, query, page, texts=self._texts, watch=Sql("visited()"))
+            watch = Sql("visited()")
+            _, plan = plan_of(connection, self.terms, query, page, texts=self._texts, is_over=is_over, watch=watch)
             answer(connection, plan, replace(page, total="none"))
         except sqlite3.Error as error:
             if not _is_interrupt(error):
@@ -182,10 +195,19 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def hits_of(
-    connection: sqlite3.Connection, terms: KnownTerms, query: Query, page: Page, *, texts: Texts | None = None
+    connection: sqlite3.Connection,
+    terms: KnownTerms,
+    query: Query,
+    page: Page,
+    *,
+    texts: Texts | None = None,
+    is_over: IsOver = lambda: False,
 ) -> Hits:
-    """The answer as the connection sees the index at this moment; the query is already narrowed."""
-    _, plan = plan_of(connection, terms, query, page, texts=texts)
+    """The answer as the connection sees the index at this moment; the query is already narrowed.
+
+    SQLite ends its statements by itself; `is_over` is for what is done beside them.
+    """
+    _, plan = plan_of(connection, terms, query, page, texts=texts, is_over=is_over)
     return answer(connection, plan, page)
 
 
@@ -196,6 +218,7 @@ def plan_of(
     page: Page,
     *,
     texts: Texts | None = None,
+    is_over: IsOver,
     watch: Sql = TRUE,
 ) -> tuple[Planner, Plan]:
     """How that answer is found, and who planned it; `watch` is a condition of every row that is looked at.
@@ -208,7 +231,7 @@ def plan_of(
         return answer(connection, planner.plan(words.resolved(query), page), page)
 
     chains = Chains(planner, found, lambda keys, parameter: _pointers(connection, terms, keys, (parameter,)))
-    words = RecordWords(connection, texts, answer=found, inner=chains.answered)
+    words = RecordWords(connection, texts, is_over=is_over, answer=found, inner=chains.answered)
     return planner, planner.plan(words.resolved(chains.resolved(query)), page)
 
 
@@ -232,12 +255,13 @@ def search_within(
     is raised as it is: it may have ended the transaction. Terms are looked up anew each time: a number given in this
     transaction is nobody's if that is undone.
     """
-    connection.set_progress_handler(_Budget(budget_s).exceeded, _STEPS)
+    is_over = _Budget(budget_s).exceeded
+    connection.set_progress_handler(is_over, _STEPS)
     try:
-        return hits_of(connection, KnownTerms(), query.query, page, texts=texts)
+        return hits_of(connection, KnownTerms(), query.query, page, texts=texts, is_over=is_over)
     except sqlite3.Error as error:
         if _is_interrupt(error):
-            raise _too_long() from None
+            raise too_long() from None
         raise
     finally:
         connection.set_progress_handler(None, 0)
@@ -309,13 +333,9 @@ def _translated() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         if _is_interrupt(error):
-            raise _too_long() from None
+            raise too_long() from None
         raise failure_of(error) from error
 
 
 def _is_interrupt(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT
-
-
-def _too_long() -> Failure:
-    return Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.")

@@ -103,6 +103,9 @@ class IndexRows(Protocol):
     def search(self, connection: sqlite3.Connection, query: NarrowedQuery, *, page: Page) -> Hits:
         """As `RecordTransaction.search`."""
 
+    def end_work(self) -> None:
+        """A work is over, done or undone; what follows is of another."""
+
     def has_dependents(self, connection: sqlite3.Connection, patient_id: str) -> bool:
         """Whether a live record other than the Patient itself is in this Patient's compartment."""
 
@@ -165,6 +168,7 @@ class SqliteRecordTransaction:
             self._connection.execute("RELEASE work")
             self._has_savepoint = False
         self._pending.keep()
+        self._parts.index.end_work()
         self._first_sequence, self._first_head = self._next_sequence, self._head
         self._before = {}
 
@@ -180,6 +184,7 @@ class SqliteRecordTransaction:
             self._newest |= self._before
         self._before = {}
         self._pending.drop()
+        self._parts.index.end_work()
         self._next_sequence, self._head = self._first_sequence, self._first_head
 
     def write_all(self) -> None:

@@ -33,8 +33,11 @@ def types_dropped(connection: sqlite3.Connection) -> frozenset[str]:
 
 
 def keep_none_of(connection: sqlite3.Connection, types: Collection[str]) -> None:
-    """Keep no words of these types from this transaction on."""
-    connection.execute(_SET, (_NAME, " ".join(sorted(types))))
+    """Keep no words of these types from this transaction on, nor of those of which none are kept already.
+
+    What was left out before does not come back by itself: only `KEEP_ALL` ends it, where the index is made anew.
+    """
+    connection.execute(_SET, (_NAME, " ".join(sorted(types_dropped(connection).union(types)))))
 
 
 def require_words(path: Path, *, folder: Path) -> None:

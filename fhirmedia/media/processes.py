@@ -5,12 +5,17 @@ inside.
 """
 
 import asyncio
+import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 
 from fhirmedia.media.enclosure import READY
+
+_GONE_WITHIN_S, _LOOK_S = 1.0, 0.005
+"""The socket of a process that dies ends a moment before the process does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,16 @@ class Process:
     process: subprocess.Popen[bytes]
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+
+    async def was_killed(self) -> bool:
+        """Whether it is gone since somebody else killed it, such as a kernel short of memory; to be asked before `end`.
+
+        None of its own bounds does that: beyond its processor time it gets SIGXCPU, beyond its memory it gets none.
+        """
+        given_up_at = time.monotonic() + _GONE_WITHIN_S
+        while self.process.poll() is None and time.monotonic() < given_up_at:  # noqa: ASYNC110 (the kernel is at it)
+            await asyncio.sleep(_LOOK_S)
+        return self.process.poll() == -signal.SIGKILL
 
     def end(self) -> None:
         """Now, and leave nothing behind."""

@@ -43,7 +43,7 @@ class Sandbox:
         """The rendition of `size` bytes of content in this format (as `drawn_format` names it).
 
         Raises Failure UNPROCESSABLE for content that cannot be drawn, THROTTLED where too many wait, UNAVAILABLE where
-        no process could do it in time; what `chunks` raises passes through.
+        no process could do it in time or somebody killed it; what `chunks` raises passes through.
         """
         if self._turns.locked() and self._waiting >= self._waiting_max:
             raise Failure(Category.THROTTLED, "Too many renditions are being made.", retry_after_s=2)
@@ -66,9 +66,11 @@ class Sandbox:
         if process is None:
             raise Failure(Category.UNAVAILABLE, "No rendition can be made at present.", retry_after_s=5)
         answer: Picture | Failure | None = None
+        was_killed = False
         try:
             async with asyncio.timeout(self._wall_s):
                 answer = await _exchange(process, chunks, head)
+                was_killed = answer is None and await process.was_killed()
         except TimeoutError:
             raise Failure(Category.UNAVAILABLE, "The rendition took too long.", retry_after_s=5) from None
         finally:
@@ -76,6 +78,8 @@ class Sandbox:
                 process.end()
             else:
                 self._processes.give_back(process)
+        if was_killed:
+            raise Failure(Category.UNAVAILABLE, "The rendition was interrupted.", retry_after_s=5)
         if answer is None:
             raise _unprocessable(UNREADABLE)
         if isinstance(answer, Failure):

@@ -9,7 +9,7 @@ R4, contained resources), so its id and the time of its change are no values.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from fhirmedia.r4.expressions import Run, collect
+from fhirmedia.r4.expressions import Run, Whole, collect
 from fhirmedia.r4.json_types import Json, JsonObject
 from fhirmedia.r4.registry import Registry, SearchParameter, ServedType
 from fhirmedia.r4.values import SearchValue, TokenValue
@@ -68,20 +68,18 @@ def pointers(registry: Registry, type: str) -> tuple[Pointer, ...]:
     )
 
 
-def values_inside(
-    resource: JsonObject, ways: Iterable[Pointer], values_of: Callable[[str, JsonObject], Values]
-) -> Values:
+def values_inside(whole: Whole, ways: Iterable[Pointer], values_of: Callable[[str, JsonObject], Values]) -> Values:
     """The values of what is contained in a checked resource and referred to, by `field`, each once.
 
     `values_of` is asked for the values of one contained resource of a type, by their codes, `_id` left out.
     """
-    contained = resource.get("contained")
+    contained = whole.resource.get("contained")
     every: list[Json] = contained if isinstance(contained, list) else []
     by_id = {one["id"]: (place, one) for place, one in enumerate(every) if isinstance(one, dict) and "id" in one}
     read: dict[str, Values] = {}
     found: dict[str, dict[SearchValue, None]] = {}
     for pointer in ways:
-        for id in _named(resource, pointer):
+        for id in _named(whole, pointer):
             place, one = by_id.get(id, (0, {}))
             type = one.get("resourceType")
             if not isinstance(type, str) or type not in pointer.types:
@@ -94,11 +92,11 @@ def values_inside(
     return {name: tuple(several) for name, several in found.items()}
 
 
-def _named(resource: JsonObject, pointer: Pointer) -> Iterable[str]:
+def _named(whole: Whole, pointer: Pointer) -> Iterable[str]:
     """The ids of contained resources that a parameter refers to, in order."""
     nodes: list[JsonObject] = []
     for walk in pointer.walks:
-        walk(resource, resource, nodes)
+        walk(whole.resource, whole, nodes)
     texts = (node.get("reference") for node in nodes)
     return dict.fromkeys(text[1:] for text in texts if isinstance(text, str) and text.startswith("#"))
 

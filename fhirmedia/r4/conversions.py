@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.r4.code_lists import coding_test, list_systems
 from fhirmedia.r4.dates import date_range, period_range
-from fhirmedia.r4.expressions import Branch, Run
+from fhirmedia.r4.expressions import Branch, Run, Whole
 from fhirmedia.r4.fold import bounded, indexed_exact, plain, string_value
 from fhirmedia.r4.references import parse_reference
 from fhirmedia.r4.tokens import normal_uid, token_value
@@ -132,7 +132,7 @@ class Conversions:
 
 
 def _append(converter: Converter) -> Run:
-    def run(node: Any, root: Any, found: list[Any]) -> None:
+    def run(node: Any, root: Whole, found: list[Any]) -> None:
         found.extend(converter(node))
 
     return run
@@ -189,7 +189,7 @@ def _identifier(node: Any) -> Iterator[TokenValue]:
         yield token_value(system, value)
 
 
-def typed_identifiers(node: Any, _root: Any, found: list[Any]) -> None:
+def typed_identifiers(node: Any, _root: Whole, found: list[Any]) -> None:
     """A Run: an identifier by each code of its type, joined with its value in normal form."""
     for value in _identifier(node):
         for coding in node.get("type", {}).get("coding", ()):

@@ -5,7 +5,7 @@ element becomes one branch per JSON name, and a name R4 does not have is refused
 The grammar is that of `fhirpath`; what lies outside it raises Failure INVALID.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -30,13 +30,33 @@ from fhirmedia.r4.fhirpath import (
 )
 from fhirmedia.r4.json_types import JsonObject
 
-Run = Callable[[Any, Any, list[Any]], None]
+
+class Whole:
+    """A resource with all it contains: where walks begin, and what tells where references into it lead."""
+
+    __slots__ = ("_kinds", "resource")
+
+    def __init__(self, resource: JsonObject) -> None:
+        self.resource = resource
+        self._kinds: dict[str, set[str]] | None = None
+
+    def kinds(self, id: str) -> Collection[str]:
+        """The types of what is contained under an id; a checked resource has one at most."""
+        if self._kinds is None:
+            self._kinds = {}
+            contained: Any = self.resource.get("contained", ())
+            for inner in contained:
+                self._kinds.setdefault(inner.get("id"), set()).add(inner.get("resourceType"))
+        return self._kinds.get(id, ())
+
+
+Run = Callable[[Any, Whole, list[Any]], None]
 """Takes a JSON node, the resource it lies in, and the list its results go to."""
 
 Step = Callable[[Run], Run]
 """Puts one step in front of what follows it."""
 
-Check = Callable[[Any, Any], bool]
+Check = Callable[[Any, Whole], bool]
 """Whether a JSON node, within its resource, passes a test."""
 
 _ABSTRACT = ("Resource", "DomainResource")
@@ -62,7 +82,7 @@ class Branch:
         """The JSON values found in a resource, in document order."""
         found: list[Any] = []
         walk = self.walk or self.bind(collect)
-        walk(resource, resource, found)
+        walk(resource, Whole(resource), found)
         return found
 
     def bind(self, then: Run) -> Run:
@@ -92,7 +112,7 @@ _parsed = cache(parse_union)
 """Many types share an expression, and it says the same for all of them."""
 
 
-def collect(node: Any, root: Any, found: list[Any]) -> None:
+def collect(node: Any, root: Whole, found: list[Any]) -> None:
     """The Run that keeps the JSON values as they are."""
     found.append(node)
 
@@ -164,7 +184,7 @@ def _members(owner: ElementTable, name: str) -> list[Element]:
 
 def _one(name: str) -> Step:
     def step(then: Run) -> Run:
-        def run(node: Any, root: Any, found: list[Any]) -> None:
+        def run(node: Any, root: Whole, found: list[Any]) -> None:
             value = node.get(name)
             if value is not None:
                 then(value, root, found)
@@ -176,7 +196,7 @@ def _one(name: str) -> Step:
 
 def _each(name: str) -> Step:
     def step(then: Run) -> Run:
-        def run(node: Any, root: Any, found: list[Any]) -> None:
+        def run(node: Any, root: Whole, found: list[Any]) -> None:
             for value in node.get(name, ()):
                 if value is not None:
                     then(value, root, found)
@@ -188,7 +208,7 @@ def _each(name: str) -> Step:
 
 def _extensions(url: str) -> Step:
     def step(then: Run) -> Run:
-        def run(node: Any, root: Any, found: list[Any]) -> None:
+        def run(node: Any, root: Whole, found: list[Any]) -> None:
             for extension in node.get("extension", ()):
                 if extension.get("url") == url:
                     then(extension, root, found)
@@ -200,7 +220,7 @@ def _extensions(url: str) -> Step:
 
 def _constant(literal: str) -> Step:
     def step(then: Run) -> Run:
-        def run(node: Any, root: Any, found: list[Any]) -> None:
+        def run(node: Any, root: Whole, found: list[Any]) -> None:
             then(literal, root, found)
 
         return run
@@ -210,7 +230,7 @@ def _constant(literal: str) -> Step:
 
 def _filter(check: Check) -> Step:
     def step(then: Run) -> Run:
-        def run(node: Any, root: Any, found: list[Any]) -> None:
+        def run(node: Any, root: Whole, found: list[Any]) -> None:
             if check(node, root):
                 then(node, root, found)
 
@@ -221,7 +241,7 @@ def _filter(check: Check) -> Step:
 
 def _truth(check: Check) -> Step:
     def step(then: Run) -> Run:
-        def run(node: Any, root: Any, found: list[Any]) -> None:
+        def run(node: Any, root: Whole, found: list[Any]) -> None:
             then(check(node, root), root, found)
 
         return run
@@ -244,7 +264,7 @@ def _check(test: Test, branch: Branch) -> Check:
     here = Branch(branch.type, branch.element, inside=branch.inside)
     runs = [way.bind(collect) for way in _follow(test.path, here)]
 
-    def values(node: Any, root: Any) -> list[Any]:
+    def values(node: Any, root: Whole) -> list[Any]:
         found: list[Any] = []
         for run in runs:
             run(node, root, found)
@@ -266,14 +286,10 @@ def _resolves_to(kind: str) -> Check:
     needle = f"{kind}/"
     within = f"/{kind}/"
 
-    def check(node: Any, root: Any) -> bool:
+    def check(node: Any, root: Whole) -> bool:
         text = node.get("reference")
         if text is None or text.startswith("#"):
-            return node.get("type") == kind or any(
-                inner.get("resourceType") == kind
-                for inner in root.get("contained", ())
-                if text is not None and inner.get("id") == text[1:]
-            )
+            return node.get("type") == kind or (text is not None and kind in root.kinds(text[1:]))
         return text.startswith(needle) or within in text or node.get("type") == kind
 
     return check

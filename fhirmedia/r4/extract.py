@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from fhirmedia.core.records import Key
 from fhirmedia.r4.contained import Pointer, is_searched, pointers, shipped, values_inside
 from fhirmedia.r4.conversions import Conversions, typed_identifiers
-from fhirmedia.r4.expressions import Run, collect, compile_expression, inside
+from fhirmedia.r4.expressions import Run, Whole, collect, compile_expression, inside
 from fhirmedia.r4.fold import bounded
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.registry import Registry, SearchParameter, ServedType
@@ -69,18 +69,18 @@ class Extractor:
         `with_last_updated` once it is known), what `contained` says, the ids of the local Patients in whose compartment
         it is, and its words.
         """
-        plan = self._plans[key.type]
+        plan, whole = self._plans[key.type], Whole(resource)
         values: Values = {
             "_id": (TokenValue(None, bounded(key.id)),),
             "_lastUpdated": (DateValue(last_updated_ms, last_updated_ms + 1),),
         }
-        values.update(_values(plan, resource, resource))
+        values.update(_values(plan, resource, whole))
         if "contained" in resource:
             plans = self._plans_inside
-            inside = values_inside(resource, plan.pointers, lambda type, one: _values(plans[type], one, resource))
+            inside = values_inside(whole, plan.pointers, lambda type, one: _values(plans[type], one, whole))
             values.update(inside)
-        texts = _texts(plan, resource, key.type)
-        return IndexEntries(key, values, _patients(plan, resource, key=key, values=values), texts)
+        texts = _texts(plan, whole, key.type)
+        return IndexEntries(key, values, _patients(plan, whole, key=key, values=values), texts)
 
 
 def with_last_updated(entries: IndexEntries, milliseconds: int) -> IndexEntries:
@@ -136,15 +136,16 @@ def _wording(field: str, parameter: SearchParameter, made: Callable[[str], Run |
             yield field, branch.bind(run)
 
 
-def _texts(plan: _Plan, resource: JsonObject, type: str) -> dict[str, str]:
+def _texts(plan: _Plan, whole: Whole, type: str) -> dict[str, str]:
     """The words of the resource by field; fields without any are left out."""
+    resource = whole.resource
     found: dict[str, list[str]] = {NARRATIVE: [narrative_text(resource)], CONTENT: [content_text(resource, type)]}
     for field, run in plan.words:
-        run(resource, resource, found.setdefault(field, []))
+        run(resource, whole, found.setdefault(field, []))
     return {field: text for field, values in found.items() if (text := BREAK.join(values))}
 
 
-def _values(plan: _Plan, node: JsonObject, root: JsonObject) -> Values:
+def _values(plan: _Plan, node: JsonObject, root: Whole) -> Values:
     """What the parameters find in a resource, each value once; `root` is the resource that contains it, or itself."""
     found: dict[str, list[SearchValue]] = {}
     for name in node:
@@ -171,9 +172,7 @@ def _repetitions(parameter: SearchParameter, conversions: Conversions) -> Iterab
         yield _Repetitions(base.bind(collect), tuple(parts))
 
 
-def _meet(
-    repetitions: _Repetitions, resource: JsonObject, root: JsonObject, found: dict[str, list[SearchValue]]
-) -> None:
+def _meet(repetitions: _Repetitions, resource: JsonObject, root: Whole, found: dict[str, list[SearchValue]]) -> None:
     """Values of the parts, numbered by the repetition they stand in; numbers go on over the bases of a composite."""
     nodes: list[Any] = []
     repetitions.base(resource, root, nodes)
@@ -186,13 +185,13 @@ def _meet(
             found.setdefault(parameter, []).extend(replace(value, group=group) for value in values)
 
 
-def _patients(plan: _Plan, resource: JsonObject, *, key: Key, values: Values) -> tuple[str, ...]:
+def _patients(plan: _Plan, whole: Whole, *, key: Key, values: Values) -> tuple[str, ...]:
     """Ids of local Patients: the resource itself, then those its membership parameters lead to."""
     references: list[SearchValue] = []
     for code in plan.membership:
         references.extend(values.get(code, ()))
     for run in plan.hidden_membership:
-        run(resource, resource, references)
+        run(whole.resource, whole, references)
     named = [
         value.key.id
         for value in references

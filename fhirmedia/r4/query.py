@@ -266,6 +266,21 @@ def with_leaves(query: Query, change: Callable[[Query], Query]) -> Query:
             return change(query)
 
 
+def widest(query: Query, is_open: Callable[[Query], bool], *, negated: bool = False) -> Query:
+    """What selects all that the query may select, whatever becomes of those `leaves` that are open."""
+    match query:
+        case All(parts):
+            return All(tuple(widest(part, is_open, negated=negated) for part in parts))
+        case Any(parts):
+            return Any(tuple(widest(part, is_open, negated=negated) for part in parts))
+        case Not(part):
+            return Not(widest(part, is_open, negated=not negated))
+        case _ if is_open(query):
+            return NOTHING if negated else EVERYTHING
+        case _:
+            return query
+
+
 @dataclass(frozen=True, slots=True)
 class SortKey:
     """One key of `_sort`; `_id` sorts by Key."""

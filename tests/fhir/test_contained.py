@@ -51,6 +51,31 @@ def test_what_is_contained_is_indexed_by_its_own_parameters() -> None:
     assert "author" not in entries.values
 
 
+class Walked(list[Any]):
+    """What is contained, and how often it was gone through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.times += 1
+        return super().__iter__()
+
+
+def times_walked(*, references: int) -> int:
+    results = [
+        {"resourceType": "Observation", "id": f"o{each}", "status": "final", "subject": {"reference": "#p"}}
+        for each in range(references)
+    ]
+    contained = Walked([{"resourceType": "Patient", "id": "p"}, *results])
+    report = a("DiagnosticReport", "d", contained=contained, result=[{"reference": f"#{one['id']}"} for one in results])
+    assert "result:Observation._type" in entries_of(report).values
+    return contained.times
+
+
+def test_references_inside_what_is_contained_do_not_go_through_it_again() -> None:
+    assert times_walked(references=40) == times_walked(references=2)
+
+
 UNREAD = {
     "nobody refers to it": {"author": [{"display": "a"}]},
     "the reference points nowhere": {"author": [{"reference": "#b"}]},

@@ -5,9 +5,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 
+from fhirmedia.backends.elastic import rows as rows_module
 from fhirmedia.backends.following import routing
 from fhirmedia.backends.following import worker as worker_module
 from fhirmedia.backends.following.presence import Presence
@@ -217,3 +219,38 @@ def test_imports_are_searchable(served: Served, tmp_path: Path) -> None:
     said = command("import", lines, "--data", served.folder, "--port", port_of(served))
     assert said.code == 0, said.err
     until(lambda: "imported" in ids(asked(served, ACROSS)), within_s=20)
+
+
+def a_report(identity: str, *, results: int) -> dict[str, Any]:
+    """A report that holds its results, each with a code and a number of its own."""
+
+    def result(number: int) -> dict[str, Any]:
+        code = {"coding": [{"code": f"{identity}-{number}-{each}"} for each in "ab"]}
+        said = {"status": "final", "code": code, "valueQuantity": {"value": number}}
+        return {"resourceType": "Observation", "id": f"o{number}", **said}
+
+    return {
+        "resourceType": "DiagnosticReport",
+        "id": identity,
+        "status": "final",
+        "code": {"text": "results"},
+        "subject": {"reference": "Patient/p"},
+        "result": [{"reference": f"#o{number}"} for number in range(results)],
+        "contained": [result(number) for number in range(results)],
+    }
+
+
+def test_what_has_no_room_beside_the_database_is_found_in_it(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows_module, "ROWS_AT_MOST", 60)
+    require(served.put(a_report("few", results=3)))
+    require(served.put(a_report("many", results=40)))
+    drained(served)
+    assert index_state(served)["dead_letters"] == 0
+    inside = "DiagnosticReport?result:Observation"
+    for report, number in (("few", 2), ("many", 39)):
+        for search in (f"code-value-quantity={report}-{number}-b${number}", f"code={report}-{number}-a"):
+            answer = asked(served, f"{inside}.{search}")
+            assert (ids(answer), remarks(answer)) == ({report}, []), search
+        assert ids(asked(served, f"{inside}.code-value-quantity={report}-1-a$2")) == set()
+    assert ids(asked(served, f"{inside}.code:not=few-1-a")) == {"many"}
+    assert ids(asked(served, "DiagnosticReport?status=final")) == {"few", "many"}

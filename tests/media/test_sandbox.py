@@ -167,20 +167,32 @@ async def test_what_hides_behind_a_picture_does_not_come_out(sandbox: Sandbox) -
         assert b"PK\x03\x04" not in picture.content
 
 
-async def test_a_process_that_dies_costs_its_drawing_only(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(
+    ("end", "category"),
+    [
+        (signal.SIGKILL, Category.UNAVAILABLE),
+        (signal.SIGXCPU, Category.UNPROCESSABLE),
+        (signal.SIGSEGV, Category.UNPROCESSABLE),
+    ],
+)
+async def test_a_process_that_dies_costs_its_drawing_only(
+    sandbox: Sandbox, end: signal.Signals, category: Category
+) -> None:
     await drawn(sandbox, encoded(photo(), "PNG"))
     (victim,) = processes()
 
     async def killing(content: bytes) -> AsyncIterator[bytes]:
         yield content[:1000]
-        os.kill(victim, signal.SIGKILL)
+        os.kill(victim, end)
         await asyncio.sleep(0.2)
         yield content[1000:]
 
     content = encoded(photo(), "PNG")
     with pytest.raises(Failure) as caught:
         await sandbox.draw(killing(content), size=len(content), format="PNG", width=256)
-    assert caught.value.category is Category.UNPROCESSABLE
+    assert caught.value.category is category
+    # What somebody else ended says nothing of the picture; what its bounds or a decoder's fault ended, does.
+    assert bool(caught.value.retry_after_s) is (category is Category.UNAVAILABLE)
     assert victim not in processes()
     assert (await drawn(sandbox, content)).content_type == "image/jpeg"
 

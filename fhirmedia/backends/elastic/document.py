@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
-from itertools import product
 
 from fhirmedia.backends.elastic import terms
-from fhirmedia.backends.elastic.placing import PLACED, Json, Values, below, once, part, rows_inside
+from fhirmedia.backends.elastic.placing import PLACED, Json, Values, below
+from fhirmedia.backends.elastic.rows import put_rows
 from fhirmedia.backends.elastic.shape import Family, Shape
 from fhirmedia.core.records import Facts, Record
 from fhirmedia.r4.codec import dump
 from fhirmedia.r4.contained import is_inside
 from fhirmedia.r4.extract import PATIENT
-from fhirmedia.r4.values import DateValue, IndexEntries, SearchValue, TokenValue
+from fhirmedia.r4.values import DateValue, IndexEntries, TokenValue
 
 _CALENDAR_MS, _HOUR_MS = 10**13, 3_600_000
 _TIMELINE = "when"
@@ -58,20 +58,12 @@ class Documents:
         }
         if len(record.facts.patients) == 1:
             document["sole"] = record.facts.patients[0]
-        composites: dict[str, list[tuple[str, Values]]] = {}
         for code, several in values:
             for write in plan.writes.get(code, ()):
                 write(document, code, several)
-            if "$" in code:
-                name, _, number = code.partition("$")
-                composites.setdefault(name, []).append((number, several))
-            elif is_inside(code):
-                document.setdefault("c", []).extend(rows_inside(code, several))
         tokens = below(document, "t")
         tokens["_id"] = sorted({*tokens.get("_id", ()), terms.any_system(record.key.id)})
-        groups = [row for name, parts in composites.items() for row in _combinations(name, parts)]
-        if groups:
-            document["g"] = groups
+        put_rows(document, values)
         texts = {field: terms.words(text) for field, text in sorted(entries.texts.items()) if field in plan.texts}
         if texts:
             document["x"] = texts
@@ -111,7 +103,7 @@ def _plan(family: Family) -> _Plan:
 
 
 def _writes(code: str, kinds: frozenset[str]) -> tuple[Write, ...]:
-    """Parts of a composite are written as its combinations."""
+    """Parts of a composite stand in rows."""
     return () if "$" in code else tuple(PLACED[kind] for kind in sorted(kinds) if kind in PLACED)
 
 
@@ -148,18 +140,3 @@ def _tokens(facts: Facts) -> Iterator[str]:
     for parameter, several in facts.tokens.items():
         for kept in several:
             yield from terms.scoped_terms(parameter, kept)
-
-
-def _combinations(composite: str, parts: list[tuple[str, Values]]) -> Iterator[Json]:
-    """One row for each combination of values of the parts within one of the composite's repetitions."""
-    by_number = {number: _grouped(values) for number, values in parts}
-    for group in sorted(set.intersection(*(set(groups) for groups in by_number.values()))):
-        for combined in product(*(once([part(value) for value in groups[group]]) for groups in by_number.values())):
-            yield {"p": composite, **dict(zip(by_number, combined, strict=True))}
-
-
-def _grouped(values: Values) -> dict[int, list[SearchValue]]:
-    found: dict[int, list[SearchValue]] = {}
-    for value in values:
-        found.setdefault(value.group, []).append(value)
-    return found

@@ -42,7 +42,7 @@ _PART: Json = {
     "code": _TERM,
     "unit": _TERM,
 }
-"""One part of one combination of a composite, or what contained resources say by one parameter, of whatever kind."""
+"""One part of one repetition of a composite, or what contained resources say by one parameter, of whatever kind."""
 
 
 def mapping(family: Family, shape: Shape, *, fingerprint: str) -> Json:
@@ -66,6 +66,7 @@ def properties(family: Family, shape: Shape) -> Json:
         "cp": _TERM,
         "sole": _TERM_KEPT,
         "has": _TERM,
+        "cut": _TERM,
         "acl": {
             "properties": {
                 "unit": _TERM_KEPT,

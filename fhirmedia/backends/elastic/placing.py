@@ -119,38 +119,40 @@ PLACED: Mapping[str, Callable[[Json, str, Values], None]] = {
 """By the kind of search parameter."""
 
 
-def part(value: SearchValue) -> Json:
-    """One value of one part of a composite, with all its terms, whatever its kind."""
-    match value:
-        case TokenValue():
-            return {"t": list(terms.token_terms(value))}
-        case DateValue():
-            return {"d": _stretch(value)}
-        case NumberValue():
-            return {"n": _span(value.lo, value.hi)}
-        case ReferenceValue():
-            identified = {"ri": list(terms.token_terms(value.identifier))} if value.identifier else {}
-            return {"r": list(terms.reference_terms(value)), **identified}
-        case StringValue():
-            return {"plain": value.plain, "exact": value.exact}
-        case UriValue():
-            return {"u": value.value}
-        case QuantityValue():
-            return _reading(value)
+def alternatives(values: Values) -> list[Json]:
+    """Some values as rows that between them meet what one of the values meets.
 
-
-def rows_inside(code: str, values: Values) -> Iterator[Json]:
-    """What contained resources say by one parameter: the terms of its values in one row, each quantity in its own."""
+    The terms of all stand together in one row, under the kind of each; a quantity has a row of its own, since number,
+    system and unit have to be of the same.
+    """
     together: dict[str, list[Any]] = {}
     for value in values:
-        if isinstance(value, QuantityValue):
-            continue
-        for name, terms_of in part(value).items():
-            together.setdefault(name, []).extend(terms_of if isinstance(terms_of, list) else [terms_of])
-    if together:
-        yield {"p": code, **{name: once(several) for name, several in together.items()}}
-    for reading in once([_reading(value) for value in values if isinstance(value, QuantityValue)]):
-        yield {"p": code, **reading}
+        for name, content in _kinds(value):
+            together.setdefault(name, []).extend(content)
+    readings = once([_reading(value) for value in values if isinstance(value, QuantityValue)])
+    rest = {name: once(several) for name, several in together.items()}
+    return [rest, *readings] if rest else readings
+
+
+def _kinds(value: SearchValue) -> Iterator[tuple[str, Sequence[Any]]]:
+    match value:
+        case TokenValue():
+            yield "t", terms.token_terms(value)
+        case DateValue():
+            yield "d", (_stretch(value),)
+        case NumberValue():
+            yield "n", (_span(value.lo, value.hi),)
+        case ReferenceValue():
+            yield "r", tuple(terms.reference_terms(value))
+            if value.identifier:
+                yield "ri", terms.token_terms(value.identifier)
+        case StringValue():
+            yield "plain", (value.plain,)
+            yield "exact", (value.exact,)
+        case UriValue():
+            yield "u", (value.value,)
+        case QuantityValue():
+            pass
 
 
 def _sort(document: Json, code: str, scalars: list[Any]) -> None:

@@ -4,16 +4,17 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fhirmedia.access.grant import NarrowedQuery, types_named
-from fhirmedia.backends.elastic.clauses import all_of, none_of, terms
+from fhirmedia.backends.elastic.clauses import Clause, all_of, none_of, terms
 from fhirmedia.backends.elastic.client import ElasticClient, understood
 from fhirmedia.backends.elastic.compile import clause_of
 from fhirmedia.backends.elastic.names import Names
 from fhirmedia.backends.elastic.placing import LARGEST
-from fhirmedia.backends.elastic.shape import Shape
+from fhirmedia.backends.elastic.rows import kinds_asked
+from fhirmedia.backends.elastic.shape import Family, Shape
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, parse_key
 from fhirmedia.ports.index import Hits, Page, Position, SortValue
-from fhirmedia.r4.query import SortKey
+from fhirmedia.r4.query import SortKey, leaves, widest
 
 Json = dict[str, Any]
 
@@ -44,12 +45,22 @@ class Searching:
     async def send(self, narrowed: NarrowedQuery, shape: Shape, more: Json, *, without: Collection[Key]) -> Json | None:
         """The engine's answer to a search for what the query selects; None if it can select nothing here.
 
-        Raises Failure TOO_COSTLY, UNAVAILABLE.
+        Raises Failure TOO_COSTLY, UNAVAILABLE; NOT_IMPLEMENTED if it may select documents without the rows it asks.
         """
         families = shape.holding(types_named(narrowed.query))
         body = body_of(narrowed, more, without=without)
         if not families or body["query"] == {"match_none": {}}:
             return None
+        cut = cut_body(narrowed, without=without)
+        if cut is not None:
+            there = await self._sent(cut, families)
+            with understood():
+                number = int(there["hits"]["total"]["value"])
+            if number:
+                raise Failure(Category.NOT_IMPLEMENTED, "The search engine does not hold all of what is asked for.")
+        return await self._sent(body, families)
+
+    async def _sent(self, body: Json, families: Sequence[Family]) -> Json:
         where = ",".join(self._names.index(self._generation, family) for family in families)
         answer = await self._client.ask(
             "POST",
@@ -71,12 +82,26 @@ def body_of(narrowed: NarrowedQuery, more: Json, *, without: Collection[Key] = (
 
     Raises Failure INTERNAL if anything else could widen it.
     """
-    barred = none_of([terms("key", map(str, without))]) if without else None
-    query = clause_of(narrowed.query)
-    body = {"query": query if barred is None else all_of([query, barred]), **more}
+    body = {"query": _less(clause_of(narrowed.query), without), **more}
     if not body.keys() <= _CLEARED or "query" in more or not all(map(_is_bounded, more.get("aggs", {}).values())):
         raise Failure(Category.INTERNAL, "A search would look beyond what its Caller may see.")
     return body
+
+
+def _less(query: Clause, without: Collection[Key]) -> Clause:
+    return all_of([query, none_of([terms("key", map(str, without))])]) if without else query
+
+
+def cut_body(narrowed: NarrowedQuery, *, without: Collection[Key] = ()) -> Json | None:
+    """The question whether the query may select a document that rows it asks were left out of; None if it asks none.
+
+    It is asked with all limits of the Caller: what that may not see never decides who answers.
+    """
+    kinds = frozenset[str]().union(*map(kinds_asked, leaves(narrowed.query)))
+    if not kinds:
+        return None
+    wide = clause_of(widest(narrowed.query, lambda leaf: bool(kinds_asked(leaf))))
+    return {"query": _less(all_of([wide, terms("cut", kinds)]), without), "size": 0, "track_total_hits": 1}
 
 
 _DIVISIONS = frozenset({"terms", "cardinality", "composite", "max", "aggs"})

@@ -101,7 +101,7 @@ class RoutedIndex:
             is_told = hits.keys or not route.is_of_patients
             return replace(hits, freshness=freshness if is_told else Freshness(0))
 
-        return await self._ask(query, route, beside, in_database)
+        return await self._ask(query, route, beside, in_database, strong=page.strong)
 
     async def pointers(self, keys: Sequence[Key], *, parameters: Collection[str]) -> Sequence[Pointer]:
         """What these refer to: the database knows it of all of them."""
@@ -155,14 +155,16 @@ class RoutedIndex:
         route: Route,
         beside: Callable[[GenerationIndex], Awaitable[T]],
         in_database: Callable[[NarrowedQuery, Freshness], Awaitable[T]],
+        *,
+        strong: bool = False,
     ) -> T:
         if route.index is None:
-            return await self._in_database(query, route.freshness, in_database)
+            return await self._in_database(query, route.freshness, in_database, strong=strong)
         try:
             async with asyncio.timeout(self._patience_s):
                 found = await beside(route.index)
         except Exception as error:  # noqa: BLE001 (an index that answers nonsense is none)
-            return await self._in_database(query, self._failed(error), in_database)
+            return await self._in_database(query, self._failed(error), in_database, strong=strong)
         self._presence.served()
         return found
 
@@ -187,6 +189,8 @@ class RoutedIndex:
         query: NarrowedQuery,
         freshness: Freshness,
         in_database: Callable[[NarrowedQuery, Freshness], Awaitable[T]],
+        *,
+        strong: bool = False,
     ) -> T:
         """What the database answers. Raises Failure UNAVAILABLE for words that only the index finds."""
         try:
@@ -195,10 +199,10 @@ class RoutedIndex:
             if freshness.remarks:
                 raise Failure(Category.UNAVAILABLE, _WORDS_ARE_BESIDE, retry_after_s=RETRY_S) from None
             # The words may be inside, of types that the index holds.
-            split = (await self._without_inner(Route(query, None, "", freshness))).query
-            if split == query:
+            split = await self._without_inner(Route(query, None, "", freshness), strong=strong)
+            if split.query == query:
                 raise
-            return await in_database(split, freshness)
+            return await in_database(split.query, split.freshness)
 
     def _doubt(self, error: Exception) -> None:
         """This search it did not answer; others it may."""
@@ -221,15 +225,21 @@ class RoutedIndex:
         moved = self._outbox.moved(limit=_MOVED_MOST + 1)
         if len(moved) > _MOVED_MOST:
             return _database(query, "it is behind")
-        return await self._without_inner(replace(route, freshness=self._freshness(now), without=moved))
+        route = replace(route, freshness=self._freshness(now), without=moved)
+        return await self._without_inner(route, strong=strong)
 
-    async def _without_inner(self, route: Route) -> Route:
-        """Each inner query answered by the engine that is right for it; by the database where they find too much."""
+    async def _without_inner(self, route: Route, *, strong: bool = False) -> Route:
+        """Each inner query answered by the engine that is right for it; by the database where they find too much.
+
+        The route is as fresh then as the oldest of these answers, and repeats what is said of any.
+        """
         answers: dict[Query, Query] = {}
+        freshness = route.freshness
         for node, inside in route.query.inner().items():
             keys, after = list[Key](), None
             while True:
-                hits = await self.search(inside, page=Page(_HOP_PAGE, after=after))
+                hits = await self.search(inside, page=Page(_HOP_PAGE, after=after, strong=strong))
+                freshness = _joined(freshness, hits.freshness)
                 keys, after = [*keys, *hits.keys], hits.next
                 if after is None:
                     break
@@ -240,7 +250,7 @@ class RoutedIndex:
                 answers[node] = one_of({pointer.key for pointer in pointers})
             elif isinstance(node, Chain):
                 answers[node] = Match(node.parameter, tuple(map(ReferenceTest, keys))) if keys else NOTHING
-        return replace(route, query=route.query.answered(answers)) if answers else route
+        return replace(route, query=route.query.answered(answers), freshness=freshness) if answers else route
 
     def _settled(self, query: NarrowedQuery, sort: Sequence[SortKey] = ()) -> Route:
         """Where the query goes as far as nothing has to be waited for."""
@@ -288,6 +298,13 @@ class RoutedIndex:
         except TimeoutError:
             return False
         return not self._outbox.lag(now=moment)[1]
+
+
+def _joined(one: Freshness, other: Freshness | None) -> Freshness:
+    """Of an answer that both went into."""
+    if other is None:
+        return one
+    return Freshness(max(one.lag_ms, other.lag_ms), tuple(dict.fromkeys((*one.remarks, *other.remarks))))
 
 
 def _database(query: NarrowedQuery, why: str) -> Route:
