@@ -18,7 +18,8 @@ from tests.access.watching import Watch, watched
 from tests.access.worlds import EVENING, MINUTE, MORNING, Hands
 from tests.fhir.rest import link, names, pages, refusal
 from tests.fhir.thousand import MANY, corpus
-from tests.servers import Served, serving
+from tests.following.beside import ENGINES, caught_up, served_by
+from tests.servers import Served
 
 NAMES = """
 unknown_parameter_is_refused unknown_parameter_is_refused_also_in_compartment unsupported_special_is_refused
@@ -34,10 +35,10 @@ facets_of_permission_fields_are_intersected no_zero_count_buckets parameter_appe
 """Failures seen elsewhere that searches in the database could have; each has a test somewhere below `tests/`."""
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Watch]]:
+@pytest.fixture(scope="module", params=ENGINES)
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Watch]]:
     hands = Hands(MORNING)
-    with watched() as watch, serving(tmp_path_factory.mktemp("others") / "data", clock=hands) as server:
+    with watched() as watch, served_by(request, tmp_path_factory.mktemp("others") / "data", clock=hands) as server:
         whole = corpus()
         for number, some in enumerate((whole[:600], whole[600:])):
             hands.now = MORNING + number * MINUTE
@@ -49,6 +50,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Wa
             answer = server.http.post(server.base, json=bundle, headers=server.importer())
             assert answer.status_code == 200, answer.text
         hands.now = EVENING
+        caught_up(server)
         yield server, watch
 
 
