@@ -28,7 +28,7 @@ from fhirmedia.backends.index_sql import SqlSearchIndex
 from fhirmedia.backends.migrations import make_schema
 from fhirmedia.backends.sqlite import open_writer
 from fhirmedia.backends.words_kept import keep_none_of
-from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.errors import Failure
 from fhirmedia.core.index_address import parse_index_address
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.ports.documents import DocumentChange
@@ -42,6 +42,7 @@ from fhirmedia.r4.query_parser import ParsedSearch, SearchContext, parse_search
 from fhirmedia.r4.query_string import decode_query
 from fhirmedia.r4.registry import load_registry
 from fhirmedia.r4.values import IndexEntries
+from fhirmedia.web.errors import STATUS
 from tests.access.records import a, places
 from tests.contracts.beside import Beside, filled
 from tests.fhir.timeline_rows import ROWS as TIMELINE_ROWS
@@ -299,8 +300,10 @@ REFUSED = json.loads((HERE / "table" / "refused.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=lambda row: row["query"])
-def test_a_search_is_refused_by_name(row: dict[str, str]) -> None:
+def test_a_search_is_refused_by_name(row: dict[str, Any]) -> None:
     with pytest.raises(Failure) as caught:
         parsed(row["query"])
-    assert caught.value.category in (Category.INVALID, Category.TOO_COSTLY)
-    assert row["names"] in caught.value.issues[0].text
+    issue = caught.value.issues[0]
+    assert (STATUS[caught.value.category], issue.code) == (row["status"], row["code"])
+    assert issue.expression == row.get("element")
+    assert row["names"] in issue.text
