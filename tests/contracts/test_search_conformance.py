@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -43,19 +42,17 @@ from fhirmedia.r4.query_string import decode_query
 from fhirmedia.r4.registry import load_registry
 from fhirmedia.r4.values import IndexEntries
 from fhirmedia.web.errors import STATUS
-from tests.access.records import a, places
 from tests.contracts.beside import Beside, filled
+from tests.contracts.corpora import HERE, corpus
 from tests.fhir.timeline_rows import ROWS as TIMELINE_ROWS
-from tests.fhir.timelines import START_MS, media, others, people
+from tests.fhir.timelines import START_MS
 
-HERE = Path(__file__).parent / "search"
 TABLES = ("values", "units", "cells", "contained", "reach")
 BASE = "https://fhir.example.org/fhir"
 ZONE = ZoneInfo("Europe/Stockholm")
 HOUR_MS = 3_600_000
 REGISTRY = load_registry()
 CONTEXT = SearchContext(REGISTRY, BASE, ZONE, START_MS + 2 * HOUR_MS)
-LONG_STUDY = 900
 EVERYBODY = Grant((Rule(frozenset(ACTIONS), frozenset(REGISTRY.types), EVERYTHING),))
 
 
@@ -113,30 +110,6 @@ def rows() -> Iterator[Row]:
         for query, ids in queries.items():
             if "department" not in query:  # tags the server adds at a write
                 yield Row("timeline", f"{kind}?{query.replace('BASE', BASE)}", tuple(ids.split()))
-
-
-def corpus(name: str) -> Iterator[tuple[dict[str, Any], int]]:
-    """Resources with the time they were last updated; those of `reach` one after the other."""
-    if name == "timeline":
-        newest = {(each["resourceType"], each["id"]): each for each in (*places(), *people(), *media())}
-        yield from ((each, START_MS) for each in newest.values())
-        yield from ((each, START_MS + HOUR_MS) for each in others())
-        return
-    lines = (HERE / "corpora" / f"{name}.ndjson").read_text("utf-8").splitlines()
-    for number, line in enumerate(lines):
-        yield json.loads(line), START_MS + (number if name == "reach" else 0)
-    if name == "reach":
-        yield long_study(), START_MS
-
-
-def long_study() -> dict[str, Any]:
-    """A study of 900 instances, which nobody wants to read as a line."""
-    instances = [
-        {"uid": f"1.2.3.{number}", "sopClass": {"code": "urn:oid:1.2.840.10008.5.1.4.1.1.2"}}
-        for number in range(1, LONG_STUDY + 1)
-    ]
-    series = [{"uid": "1.2.3", "modality": {"code": "CT"}, "instance": instances}]
-    return a("ImagingStudy", "long", of="bo", unit="heart", series=series)
 
 
 @cache
