@@ -1,8 +1,10 @@
 """What holds for every test: random order, a zone that is not UTC, bounded or full counts, figures at the end."""
 
 import os
+import re
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,9 @@ from tests.services import (  # noqa: F401  # fixtures for every suite
     index_address,
     module_index_address,
 )
+
+SEARCH_ENGINE = re.compile(r"::\w+\[(evaluator|memory|sqlite-without-words|sqlite|database|elasticsearch)[-\]]")
+"""Of which engine a test tells by its first parameter."""
 
 LONG = os.environ.get("FHIRMEDIA_LONG") == "1"
 """`scripts/test --long`: full counts."""
@@ -79,7 +84,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print every figure a test gave to `record_property`."""
+    """Print every figure a test gave to `record_property`, and how many tests each search engine ran or was spared."""
     rows = [
         (report.nodeid.rpartition("::")[2], name, value)
         for reports in terminalreporter.stats.values()
@@ -91,6 +96,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("figures")
         for test, name, value in sorted(rows, key=str):
             terminalreporter.write_line(f"{test}: {name} = {value}")
+    engines = _of_each_engine(terminalreporter)
+    if engines:
+        terminalreporter.section("search engines")
+        for engine, counted in sorted(engines.items()):
+            terminalreporter.write_line(f"{engine}: {counted['run']} run, {counted['skipped']} skipped")
+
+
+def _of_each_engine(terminalreporter: pytest.TerminalReporter) -> dict[str, Counter[str]]:
+    """Tests that are parametrised over search engines, by the engine's name, as run or skipped."""
+    counted: dict[str, Counter[str]] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if not isinstance(report, pytest.TestReport) or (report.when != "call" and not report.skipped):
+                continue
+            engine = SEARCH_ENGINE.search(report.nodeid)
+            if engine:
+                counted.setdefault(engine[1], Counter())["skipped" if report.skipped else "run"] += 1
+    return counted
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,10 @@ class NarrowedQuery:
 
         return NarrowedQuery(with_leaves(self.query, answer), _SEAL)
 
+    def and_also(self, part: Query) -> "NarrowedQuery":
+        """What this test keeps of it, and so nothing more."""
+        return NarrowedQuery(All((self.query, part)), _SEAL)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

@@ -1,22 +1,24 @@
 """One table of searches for every engine: the query, what it finds, and why; expected ids are worked out by hand.
 
 Each row runs against the reference evaluator and the database (which keeps words, or reads them from the records), with
-pages of one, two and fifty: the walks must agree, and so must the total. Rows of the timeline corpus stand in
+pages of one, two and fifty: the walks must agree, and so must the total, and the order where a row says `ordered`.
+A row may name a `caller`, who sees a part. Rows of the timeline corpus stand in
 `tests/fhir/timeline_rows.py`, where they run over HTTP too.
 """
 
 import asyncio
 import json
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import ACTIONS, Grant, Rule
+from fhirmedia.access.policy import grant_for, scope_parser
 from fhirmedia.backends.elastic.engine import ElasticEngine, Shapes
 from fhirmedia.backends.index_memory import MemoryIndex
 from fhirmedia.backends.index_record_words import Texts
@@ -25,32 +27,53 @@ from fhirmedia.backends.index_sql import SqlSearchIndex
 from fhirmedia.backends.migrations import make_schema
 from fhirmedia.backends.sqlite import open_writer
 from fhirmedia.backends.words_kept import keep_none_of
-from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.errors import Failure
 from fhirmedia.core.index_address import parse_index_address
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.ports.documents import DocumentChange
 from fhirmedia.ports.index import Page, SearchIndex
 from fhirmedia.r4.codec import dump
 from fhirmedia.r4.extract import Extractor
+from fhirmedia.r4.facts import facts_of
 from fhirmedia.r4.json_in import parse_json
-from fhirmedia.r4.query import EVERYTHING
+from fhirmedia.r4.query import EVERYTHING, FactIn, Not
 from fhirmedia.r4.query_parser import ParsedSearch, SearchContext, parse_search
 from fhirmedia.r4.query_string import decode_query
 from fhirmedia.r4.registry import load_registry
 from fhirmedia.r4.values import IndexEntries
-from tests.access.records import places
+from fhirmedia.web.errors import STATUS
 from tests.contracts.beside import Beside, filled
+from tests.contracts.corpora import HERE, corpus
 from tests.fhir.timeline_rows import ROWS as TIMELINE_ROWS
-from tests.fhir.timelines import START_MS, media, others, people
+from tests.fhir.timelines import START_MS
 
-HERE = Path(__file__).parent / "search"
-TABLES = ("values", "units", "cells", "contained")
+TABLES = ("values", "units", "cells", "contained", "reach")
 BASE = "https://fhir.example.org/fhir"
 ZONE = ZoneInfo("Europe/Stockholm")
 HOUR_MS = 3_600_000
 REGISTRY = load_registry()
 CONTEXT = SearchContext(REGISTRY, BASE, ZONE, START_MS + 2 * HOUR_MS)
 EVERYBODY = Grant((Rule(frozenset(ACTIONS), frozenset(REGISTRY.types), EVERYTHING),))
+
+
+def caller(scope: str = "user/*.rs", *units: str, patient: str | None = None) -> Grant:
+    """What one with this scope may see; of all units where none is named."""
+    scopes = scope_parser(REGISTRY)(scope)
+    someone = Caller("x|kim", "app", scopes, patient=patient, units=frozenset(units), all_units=not units)
+    return grant_for(someone, REGISTRY)
+
+
+NOT_RESTRICTED = Not(FactIn("confidentiality", frozenset(("R", "V"))))
+CALLERS = {
+    "": EVERYBODY,
+    "derm": caller("user/*.rs", "derm"),
+    "eyes": caller("user/*.rs", "eyes"),
+    "derm and eyes": caller("user/*.rs", "derm", "eyes"),
+    "nowhere": caller("user/*.rs", "closed"),
+    "anna": caller("patient/*.rs", patient="anna"),
+    "completed": caller("user/Media.rs?status=completed"),
+    "normal": replace(EVERYBODY, restrictions=(NOT_RESTRICTED,)),
+}
 LISTED = {
     "res": {"types": sorted({*REGISTRY.types} - {"Patient"}), "facets": ["kind"]},
     "pat": {"types": ["Patient"], "facets": []},
@@ -64,31 +87,29 @@ class Row:
 
     corpus: str
     query: str
-    ids: frozenset[str]
+    ids: tuple[str, ...]
+    ordered: bool = False
+    total: int | None = None
+    caller: str = ""
+
+    @property
+    def grant(self) -> Grant:
+        """What whoever asks may see."""
+        return CALLERS[self.caller]
 
     def __str__(self) -> str:
-        return f"{self.corpus}: {self.query}"
+        return f"{self.corpus}: {self.query}" + (f" as {self.caller}" if self.caller else "")
 
 
 def rows() -> Iterator[Row]:
     for name in TABLES:
         for each in json.loads((HERE / "table" / f"{name}.json").read_text("utf-8")):
-            yield Row(name, each["query"], frozenset(each["ids"]))
+            said = {part: each[part] for part in ("ordered", "total", "caller") if part in each}
+            yield Row(name, each["query"], tuple(each["ids"]), **said)
     for kind, queries in TIMELINE_ROWS.items():
         for query, ids in queries.items():
             if "department" not in query:  # tags the server adds at a write
-                yield Row("timeline", f"{kind}?{query.replace('BASE', BASE)}", frozenset(ids.split()))
-
-
-def corpus(name: str) -> Iterator[tuple[dict[str, Any], int]]:
-    """Resources with the time they were last updated."""
-    if name == "timeline":
-        newest = {(each["resourceType"], each["id"]): each for each in (*places(), *people(), *media())}
-        yield from ((each, START_MS) for each in newest.values())
-        yield from ((each, START_MS + HOUR_MS) for each in others())
-        return
-    for line in (HERE / "corpora" / f"{name}.ndjson").read_text("utf-8").splitlines():
-        yield json.loads(line), START_MS
+                yield Row("timeline", f"{kind}?{query.replace('BASE', BASE)}", tuple(ids.split()))
 
 
 @cache
@@ -100,6 +121,16 @@ def entries_of(name: str) -> list[IndexEntries]:
         key = Key(resource["resourceType"], resource["id"])
         found.append(extractor.entries(parse_json(dump(resource)), key=key, last_updated_ms=updated))
     return found
+
+
+@cache
+def facts_in(name: str) -> dict[Key, Facts]:
+    """What access decides by, as at a write."""
+    held = {Key(each["resourceType"], each["id"]): parse_json(dump(each)) for each, _ in corpus(name)}
+    return {
+        each.key: facts_of(held[each.key], entries=each, registry=REGISTRY, base_url=BASE, lookup=held.get)
+        for each in entries_of(name)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +170,7 @@ def engines(
     def memory(name: str) -> MemoryIndex:
         index = MemoryIndex()
         for entries in entries_of(name):
-            index.put(entries, Facts(patients=entries.patients))
+            index.put(entries, facts_in(name)[entries.key])
         return index
 
     def without_words(name: str) -> SearchIndex:
@@ -155,7 +186,7 @@ def engines(
         writer.begin(connection)
         for sequence, entries in enumerate(entries_of(name), start=1):
             updated = entries.values["_lastUpdated"][0].lo
-            record = Record(entries.key, 1, sequence, updated, "update", b"{}", Facts(patients=entries.patients))
+            record = Record(entries.key, 1, sequence, updated, "update", b"{}", facts_in(name)[entries.key])
             writer.put(connection, record, entries)
         flush = getattr(writer, "flush", None)
         if flush is not None:
@@ -168,9 +199,7 @@ def engines(
     def beside(name: str) -> SearchIndex:
         engine = elasticsearch()
         changes = [
-            DocumentChange(
-                Record(each.key, 1, order, START_MS, "update", b"{}", Facts(patients=each.patients)), order, each
-            )
+            DocumentChange(Record(each.key, 1, order, START_MS, "update", b"{}", facts_in(name)[each.key]), order, each)
             for order, each in enumerate(entries_of(name), start=1)
             if each.key.type in engine.types
         ]
@@ -201,8 +230,8 @@ def parsed(query: str) -> ParsedSearch:
     return parse_search(asked, context=CONTEXT, type=type, compartment=compartment, lenient=False)
 
 
-async def walked(index: SearchIndex, search: ParsedSearch, *, count: int) -> list[str]:
-    narrowed = EVERYBODY.narrow(search.query, types=search.types)
+async def walked(index: SearchIndex, search: ParsedSearch, *, grant: Grant, count: int) -> list[str]:
+    narrowed = grant.narrow(search.query, types=search.types)
     found: list[str] = []
     page = Page(count, search.sort)
     while True:
@@ -218,16 +247,17 @@ def test_a_search_finds(engines: Callable[[str], SearchIndex], runner: asyncio.R
     index, search = engines(row.corpus), parsed(row.query)
 
     async def three() -> list[list[str]]:
-        return list(await asyncio.gather(*(walked(index, search, count=count) for count in (1, 2, 50))))
+        walks = (walked(index, search, grant=row.grant, count=count) for count in (1, 2, 50))
+        return list(await asyncio.gather(*walks))
 
     walks = runner.run(three())
     assert walks[0] == walks[1] == walks[2]
     assert len(set(walks[0])) == len(walks[0])
-    assert set(walks[0]) == row.ids
-    total = runner.run(
-        index.search(EVERYBODY.narrow(search.query, types=search.types), page=Page(0, total="accurate"))
-    ).total
-    assert total == len(row.ids)
+    assert (walks[0] if row.ordered else set(walks[0])) == (list(row.ids) if row.ordered else set(row.ids))
+    narrowed = row.grant.narrow(search.query, types=search.types)
+    expected = len(row.ids) if row.total is None else row.total
+    for page in (Page(0, total="accurate"), Page(2, search.sort, total="bounded")):
+        assert runner.run(index.search(narrowed, page=page)).total == expected
 
 
 def test_the_table_is_large_and_tells_hits_from_misses() -> None:
@@ -243,8 +273,10 @@ REFUSED = json.loads((HERE / "table" / "refused.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=lambda row: row["query"])
-def test_a_search_is_refused_by_name(row: dict[str, str]) -> None:
+def test_a_search_is_refused_by_name(row: dict[str, Any]) -> None:
     with pytest.raises(Failure) as caught:
         parsed(row["query"])
-    assert caught.value.category in (Category.INVALID, Category.TOO_COSTLY)
-    assert row["names"] in caught.value.issues[0].text
+    issue = caught.value.issues[0]
+    assert (STATUS[caught.value.category], issue.code) == (row["status"], row["code"])
+    assert issue.expression == row.get("element")
+    assert row["names"] in issue.text

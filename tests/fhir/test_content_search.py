@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fhir.rest import created, matches
+from tests.following.beside import ENGINES, caught_up, served_by
 from tests.media import documents as made
 from tests.servers import Served, served_process, serving
 
@@ -42,9 +43,9 @@ ROWS = {
 }
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("texts") / "data") as here:
+@pytest.fixture(scope="module", params=ENGINES)
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served_by(request, tmp_path_factory.mktemp("texts") / "data") as here:
         yield here
 
 
@@ -72,7 +73,8 @@ def settled(served: Served) -> None:
 
 
 def found(served: Served, type: str, words: str, headers: dict[str, str] | None = None) -> list[str]:
-    """Ids of the resources that say these words."""
+    """Ids of the resources that say these words, once all that was written is known to whoever answers."""
+    caught_up(served)
     url, asked = f"{served.base}/{type}/_search", headers or served.headers()
     form = {**asked, "Content-Type": "application/x-www-form-urlencoded"}
     answer = served.http.post(url, data={"_content": words, "_count": "100"}, headers=form)

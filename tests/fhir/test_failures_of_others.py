@@ -18,7 +18,8 @@ from tests.access.watching import Watch, watched
 from tests.access.worlds import EVENING, MINUTE, MORNING, Hands
 from tests.fhir.rest import link, names, pages, refusal
 from tests.fhir.thousand import MANY, corpus
-from tests.servers import Served, serving
+from tests.following.beside import ENGINES, caught_up, served_by
+from tests.servers import Served
 
 NAMES = """
 unknown_parameter_is_refused unknown_parameter_is_refused_also_in_compartment unsupported_special_is_refused
@@ -30,14 +31,18 @@ total_is_not_page_size text_and_filter_lose_nothing last_updated_with_text count
 walk_equals_set_under_writes include_is_narrowed_on_each_page chain_and_has_are_narrowed hidden_and_absent_look_alike
 operations_are_authorised_everywhere compartment_uses_every_membership_parameter compartment_refuses_foreign_type
 facets_of_permission_fields_are_intersected no_zero_count_buckets parameter_appears_after_backfill
+content_search_reads_what_we_define
+mapping_is_strict_and_typed client_mismatch_is_explained many_values_are_not_dropped imports_are_searchable
+bulk_respects_bytes write_and_read_survive_index_outage own_write_is_found_at_once update_never_hides replay_and_reorder
+lag_and_dead_letters_are_visible failure_is_not_cached reindex_resumes_and_counts switch_refuses_dead_letters
 """.split()
-"""Failures seen elsewhere that searches in the database could have; each has a test somewhere below `tests/`."""
+"""Failures seen elsewhere; each has a test somewhere below `tests/`. The last three lines are of an index beside."""
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Watch]]:
+@pytest.fixture(scope="module", params=ENGINES)
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Watch]]:
     hands = Hands(MORNING)
-    with watched() as watch, serving(tmp_path_factory.mktemp("others") / "data", clock=hands) as server:
+    with watched() as watch, served_by(request, tmp_path_factory.mktemp("others") / "data", clock=hands) as server:
         whole = corpus()
         for number, some in enumerate((whole[:600], whole[600:])):
             hands.now = MORNING + number * MINUTE
@@ -49,6 +54,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, Wa
             answer = server.http.post(server.base, json=bundle, headers=server.importer())
             assert answer.status_code == 200, answer.text
         hands.now = EVENING
+        caught_up(server)
         yield server, watch
 
 
@@ -82,10 +88,10 @@ def test_every_failure_has_its_test() -> None:
     tests = {
         name
         for file in here.rglob("test_*.py")
-        for name in re.findall(r"^def test_(\w+)", file.read_text(), re.MULTILINE)
+        for name in re.findall(r"^(?:async )?def test_(\w+)", file.read_text(), re.MULTILINE)
     }
     assert [name for name in NAMES if name not in tests] == []
-    assert len(NAMES) == len(set(NAMES)) == 33
+    assert len(NAMES) == len(set(NAMES)) == 47
 
 
 def test_unknown_parameter_is_refused(get: Get) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from tests.access.records import a, places
 from tests.fhir.rest import link, matches, refusal
-from tests.servers import Served, serving
+from tests.following.beside import ENGINES, caught_up, served_by
+from tests.servers import Served
 
 QUIET = [f"quiet-{number:02}" for number in range(30)]
 """Nobody touches these while a walk is under way."""
@@ -45,9 +46,9 @@ def hash_of(id: str) -> int:
     return sum(map(ord, id)) * 11 % 28
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("walks") / "data") as server:
+@pytest.fixture(scope="module", params=ENGINES)
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served_by(request, tmp_path_factory.mktemp("walks") / "data") as server:
         whole = [*places(), a("Encounter", "e", of="bo", text=narrative("okapi"))]
         whole.append(a("List", "l", entry=[{"item": {"reference": f"Media/{id}"}} for id in QUIET]))
         whole += [*(picture(id, 0, quiet=True) for id in QUIET), *(picture(id, 0) for id in BUSY)]
@@ -57,6 +58,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         ]
         bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
         assert server.http.post(server.base, json=bundle, headers=server.importer()).status_code == 200
+        caught_up(server)
         yield server
 
 
@@ -168,7 +170,7 @@ def test_pages_by_number_would_lose_some(served: Served) -> None:
         assert served.put(picture(id, 0), served.importer()).status_code in (200, 201)
     headers, found, page = served.headers("user/*.rs"), Counter[str](), 0
     while True:
-        whole = served.http.get(f"{served.base}/{KINDS['type']}&_count=1000", headers=headers).json()
+        whole = served.http.get(f"{served.base}/{KINDS['compartment']}&_count=1000", headers=headers).json()
         cut = matches(whole)[page * PAGE : (page + 1) * PAGE]
         if not cut:
             break

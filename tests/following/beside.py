@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from fhirmedia.backends.following.waking import Bell
+from fhirmedia.core.clock import Clock, system_clock
 from fhirmedia.core.index_address import parse_index_address
 from fhirmedia.core.settings import Settings
 from tests.app.commands import Said, a_media, command, port_of, require
@@ -18,11 +20,26 @@ from tests.servers import Served, serving
 PATIENT_SCOPED, ACROSS = "Media?patient=Patient/p&_count=1000", "Media?status=completed&_count=1000"
 
 
+ENGINES = ["database", pytest.param("elasticsearch", marks=pytest.mark.services)]
+"""Parameters of a fixture that serves a folder with either: the database alone, or an index beside it."""
+
+
 @contextmanager
-def indexed(path: Path, address: str, *, answers: bool = True) -> Iterator[Served]:
+def served_by(request: pytest.FixtureRequest, path: Path, *, clock: Clock = system_clock) -> Iterator[Served]:
+    """The application on a folder with the engine that is the parameter of a module's fixture."""
+    if request.param == "database":
+        with serving(path, clock=clock) as served:
+            yield served
+        return
+    with indexed(path, request.getfixturevalue("module_index_address"), clock=clock) as served:
+        yield served
+
+
+@contextmanager
+def indexed(path: Path, address: str, *, answers: bool = True, clock: Clock = system_clock) -> Iterator[Served]:
     """The application on a folder with an index; with `answers` once the index answers."""
     settings = Settings(environment="test", index=parse_index_address(address))
-    with serving(path, settings) as served:
+    with serving(path, settings, clock=clock) as served:
         if answers:
             until(lambda: index_state(served)["answers"])
         yield served
@@ -30,10 +47,15 @@ def indexed(path: Path, address: str, *, answers: bool = True) -> Iterator[Serve
 
 def index_state(served: Served) -> dict[str, Any]:
     """How the server says its index stands; the server is ready all the while."""
+    state: dict[str, Any] = _readiness(served)["index"]
+    return state
+
+
+def _readiness(served: Served) -> dict[str, Any]:
     answer = served.http.get(served.base.removesuffix("/fhir") + "/readyz")
     assert answer.status_code == 200
-    state: dict[str, Any] = answer.json()["index"]
-    return state
+    ready: dict[str, Any] = answer.json()
+    return ready
 
 
 def until(holds: Callable[[], Any], *, within_s: float = 60.0) -> Any:
@@ -48,6 +70,12 @@ def until(holds: Callable[[], Any], *, within_s: float = 60.0) -> Any:
 def drained(served: Served) -> None:
     """Once the index has everything, and searches find it."""
     until(lambda: index_state(served)["answers"] and index_state(served)["outbox_depth"] == 0)
+
+
+def caught_up(served: Served) -> None:
+    """The same; at once where there is no index."""
+    if _readiness(served).get("index"):
+        drained(served)
 
 
 def asked(served: Served, search: str, **headers: str) -> httpx.Response:

@@ -113,7 +113,7 @@ FOREIGN: dict[str, tuple[tuple[int, Any, dict[str, str]], str]] = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_what_is_no_engine_of_ours_is_told_in_one_sentence_at_the_start(name: str, tmp_path: Path) -> None:
+def test_client_mismatch_is_explained(name: str, tmp_path: Path) -> None:
     folder = make_demo_folder(tmp_path / "data")
     answers, sentence = FOREIGN[name]
     for address in standing_in(*answers):

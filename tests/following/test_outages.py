@@ -97,7 +97,7 @@ def comes_back(served: Served, address: str, there: set[str]) -> None:
     require_no_difference(served, address)
 
 
-def test_stopped_for_ever_so_long(served: Served, node: Node, address: str) -> None:
+def test_write_and_read_survive_index_outage(served: Served, node: Node, address: str) -> None:
     node.stop()
     there = live_on(served, "stopped", answers=False)
     # Nobody waits for what is known to be away.
@@ -148,7 +148,7 @@ def live_on_well(served: Served, name: str) -> set[str]:
     return ids(asked(served, PATIENT_SCOPED))
 
 
-def test_a_failure_is_not_cached(served: Served, node: Node) -> None:
+def test_failure_is_not_cached(served: Served, node: Node) -> None:
     assert not by_database(asked(served, ACROSS))
     node.pause()
     assert by_database(asked(served, ACROSS))

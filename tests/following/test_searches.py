@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from fhirmedia.backends.elastic import rows as rows_module
 from fhirmedia.backends.following import routing
 from fhirmedia.backends.following import worker as worker_module
+from fhirmedia.backends.following.outbox import Outbox
 from fhirmedia.backends.following.presence import Presence
 from tests.app.commands import a_media, command, port_of, require
 from tests.following.beside import (
@@ -155,6 +157,31 @@ def test_a_strong_search_waits_or_is_answered_by_the_database(served: Served, mo
     monkeypatch.undo()
     ring(served)
     drained(served)
+
+
+def test_a_walk_in_the_order_of_changes_is_never_behind(served: Served, held_up: None) -> None:
+    put_media(served, "change-0", status="not-done")
+    search = "Media?status=not-done"
+    answer = asked(served, f"{search}&_sort=_lastUpdated,-when")
+    assert ids(answer) == {"change-0"}
+    assert "database answered" in remarks(answer)[0]
+    assert ids(asked(served, f"{search}&_sort=-_lastUpdated")) == set(), "the control"
+
+
+@pytest.mark.parametrize("whose", ["", "&patient=Patient/p"])
+def test_a_walk_in_the_order_of_changes_ends_where_all_of_them_are_known(
+    served: Served, whose: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came while it waited may be there without what came just before that."""
+    put_media(served, "known", status="on-hold")
+    drained(served)
+    search = f"Media?status=on-hold{whose}&_sort="
+    updated = served.http.get(f"{served.base}/Media/known", headers=served.importer()).json()["meta"]["lastUpdated"]
+    milliseconds = int(datetime.fromisoformat(updated).timestamp() * 1000 + 0.5)
+    for earlier, is_shown in ((0, True), (1, False)):
+        monkeypatch.setattr(Outbox, "moment", lambda *_, now, moment=milliseconds - earlier: moment)
+        assert ("known" in ids(asked(served, f"{search}_lastUpdated"))) is is_shown
+        assert "known" in ids(asked(served, f"{search}-_lastUpdated"))
 
 
 def test_a_record_whose_facts_change_is_left_out_until_the_index_knows(served: Served, held_up: None) -> None:

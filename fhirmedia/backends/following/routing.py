@@ -2,7 +2,8 @@
 
 A search about named Patients is answered as of this moment: what waits about them is taken in first. One across
 Patients may be behind, and says by how much; Keys whose facts have changed since are left out of it. Whenever the
-index cannot answer, or not in time, the database does, and the answer says so.
+index cannot answer, or not in time, the database does, and the answer says so. A walk in the order of changes is never
+behind: what would be found late, it would have passed by.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from fhirmedia.core.errors import Category, Failure, Issue
 from fhirmedia.core.records import Key
 from fhirmedia.ports.generations import GenerationIndex, SearchEngine
 from fhirmedia.ports.index import Bucket, Chosen, Freshness, Hits, IndexCounts, Page, Pointer, SearchIndex
-from fhirmedia.r4.query import NOTHING, Chain, Has, Match, Query, ReferenceTest, SortKey
+from fhirmedia.r4.query import NOTHING, Chain, DateTest, Has, Match, Query, ReferenceTest, SortKey
 
 T = TypeVar("T")
 log = logging.getLogger("fhirmedia")
@@ -36,6 +37,8 @@ _MOVED_MOST = 5000
 _HOP_PAGE = 5000
 _NOTED_LAG_MS = 5000
 _LOOK_S = 0.02
+_BY_CHANGE = SortKey("_lastUpdated")
+"""The order of those who follow changes: what is found late would be behind the place they have reached."""
 RETRY_S = 5
 """When to ask again for what the index alone can answer."""
 
@@ -210,20 +213,28 @@ class RoutedIndex:
         self._presence.doubt()
 
     async def _route(self, query: NarrowedQuery, sort: Sequence[SortKey] = (), *, strong: bool = False) -> Route:
-        """Where the query goes, once what it must not miss has been taken in."""
+        """Where the query goes, once what it must not miss has been taken in.
+
+        In the order of changes that is everything up to this moment, and the index is asked for no later change: of
+        those it may have the second and not yet the first.
+        """
         route = self._settled(query, sort)
         if route.index is None:
             return route
+        now = self._clock()
+        is_by_change = tuple(sort[:1]) == (_BY_CHANGE,)
+        up_to = self._outbox.moment(now=now) if strong or is_by_change else now
+        if is_by_change:
+            route = replace(route, query=query.and_also(Match(_BY_CHANGE.parameter, (DateTest("le", 0, up_to + 1),))))
         patients = choose(query.query, held=self._engine.types).patients
         if patients:
             if not await self._is_caught_up(patients):
                 return replace(_database(query, "it is behind on what was asked for"), is_of_patients=True)
             return route
-        now = self._clock()
-        if strong and not await self._is_taken_in(now):
+        if (strong or is_by_change) and not await self._is_taken_in(up_to):
             return _database(query, "it is behind")
         moved = self._outbox.moved(limit=_MOVED_MOST + 1)
-        if len(moved) > _MOVED_MOST:
+        if len(moved) > (0 if is_by_change else _MOVED_MOST):
             return _database(query, "it is behind")
         route = replace(route, freshness=self._freshness(now), without=moved)
         return await self._without_inner(route, strong=strong)
@@ -290,7 +301,6 @@ class RoutedIndex:
 
     async def _is_taken_in(self, moment: int) -> bool:
         """Wait until everything that changed up to a moment is in the index; whether it is, in time."""
-        moment = self._outbox.moment(now=moment)
         try:
             async with asyncio.timeout(CATCH_UP_S):
                 while self._outbox.waits_since(moment):  # noqa: ASYNC110 (other processes may be what ends it)
