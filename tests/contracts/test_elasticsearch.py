@@ -1,114 +1,45 @@
 """What must hold of documents in a real Elasticsearch: typed, versioned, bounded, never lost in silence."""
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
-from typing import Any as Whatever
-from typing import TypeVar
-from zoneinfo import ZoneInfo
+from typing import Any
 
 import pytest
 
 from fhirmedia.access.grant import ACTIONS, Grant, Rule
-from fhirmedia.backends.elastic import mapping, open_engine, rows
+from fhirmedia.backends.elastic import mapping, open_engine
 from fhirmedia.backends.elastic.clauses import MOST_TERMS
 from fhirmedia.backends.elastic.engine import ElasticEngine, Shapes
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.index_address import parse_index_address
-from fhirmedia.core.records import Facts, Key, Record
-from fhirmedia.ports.documents import DocumentChange
+from fhirmedia.core.records import Facts, Key
 from fhirmedia.ports.index import Page
 from fhirmedia.r4.fold import bounded
 from fhirmedia.r4.query import (
     EVERYTHING,
-    All,
-    Any,
-    CompositeTest,
     FactHas,
     FactIn,
     FactToken,
     InCompartment,
     Match,
-    Missing,
-    Not,
-    NumberTest,
     OfType,
-    QuantityTest,
-    Query,
-    Test,
     Text,
     TokenTest,
 )
 from fhirmedia.r4.registry import load_registry
-from fhirmedia.r4.values import DateValue, IndexEntries, QuantityValue, SearchValue, TokenValue
+from fhirmedia.r4.values import DateValue, TokenValue
+from tests.contracts.place import EVERYBODY, TYPES, ZONE, Place, change, opened, texted
 from tests.laws.shapes import FixedShape
-from tests.services import asked, indices
+from tests.services import indices
 
 pytestmark = pytest.mark.services
-
-ZONE = ZoneInfo("Europe/Stockholm")
-TYPES = ("Media", "Patient")
-EVERYBODY = Grant((Rule(frozenset(ACTIONS), frozenset((*TYPES, "ImagingStudy", "Binary")), EVERYTHING),))
-T = TypeVar("T")
-
-
-class Place:
-    """One engine, a loop to ask it from, and the server behind it."""
-
-    def __init__(self, engine: ElasticEngine, address: str, runner: asyncio.Runner) -> None:
-        self.engine = engine
-        self.address, _, self.prefix = address.rpartition("/")
-        self.run = runner.run
-
-    def put(
-        self, key: str, order: int = 1, *, of: str = "p", facts: Facts | None = None, **values: SearchValue
-    ) -> Whatever:
-        return self.write(change(key, order, facts=facts or Facts(patients=(of,)), **values))
-
-    def write(self, *changes: DocumentChange) -> Whatever:
-        return self.run(self.engine.documents("g").write(changes, visible=False))
-
-    def found(self, query: Query, *types: str) -> list[str]:
-        self.run(self.engine.documents("g").refresh())
-        narrowed = EVERYBODY.narrow(query, types=types or TYPES)
-        return [str(key) for key in self.run(self.engine.index("g").search(narrowed, page=Page(100))).keys]
-
-    def raw(self, method: str, path: str, body: object = None) -> Whatever:
-        return json.loads(asked(self.address, method, path, body))
-
-
-def change(
-    key: str, order: int = 1, *, facts: Facts | None = None, gone: bool = False, **values: SearchValue
-) -> DocumentChange:
-    facts = facts or Facts(patients=("p",))
-    named = Key(*key.split("/"))
-    kept: dict[str, tuple[SearchValue, ...]] = {name: (value,) for name, value in values.items()}
-    entries = IndexEntries(named, {"_id": (TokenValue(None, named.id),), **kept}, facts.patients)
-    return DocumentChange(Record(named, 1, order, order, "update", b"{}", facts), order, None if gone else entries)
-
-
-def texted(key: str, words: str) -> DocumentChange:
-    plain = change(key)
-    assert plain.entries is not None
-    return replace(plain, entries=replace(plain.entries, texts={"_content": words}))
 
 
 @pytest.fixture(scope="module")
 def runner() -> Iterator[asyncio.Runner]:
     with asyncio.Runner() as running:
         yield running
-
-
-def opened(address: str, runner: asyncio.Runner, shapes: Whatever = None) -> Iterator[Place]:
-    where = parse_index_address(address)
-    if shapes is None:
-        engine = open_engine(where, registry=load_registry(), zone=ZONE, budget_s=10)
-    else:
-        engine = ElasticEngine(where, shapes, budget_s=10)
-    runner.run(engine.create("g"))
-    yield Place(engine, address, runner)
-    runner.run(engine.close())
 
 
 @pytest.fixture(scope="module")
@@ -121,13 +52,13 @@ def empty(index_address: str, runner: asyncio.Runner) -> Iterator[Place]:
     yield from opened(index_address, runner, FixedShape(ZONE))
 
 
-def failing(work: Callable[[], Whatever]) -> Failure:
+def failing(work: Callable[[], Any]) -> Failure:
     with pytest.raises(Failure) as caught:
         work()
     return caught.value
 
 
-def objects(properties: dict[str, Whatever]) -> Iterator[tuple[str, dict[str, Whatever]]]:
+def objects(properties: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, form in properties.items():
         yield name, form
         yield from objects(form.get("properties", {}))
@@ -165,77 +96,6 @@ def test_what_cannot_be_kept_is_refused_by_itself(empty: Place) -> None:
     assert set(refused) == {Key("Media", "long")}
     assert refused[Key("Media", "long")].isascii() and " " not in refused[Key("Media", "long")]
     assert empty.found(EVERYTHING) == ["Media/one", "Media/two"]
-
-
-def several(key: str, **values: tuple[SearchValue, ...]) -> DocumentChange:
-    plain = change(key, status=TokenValue("s", "done"))
-    assert plain.entries is not None
-    return replace(plain, entries=replace(plain.entries, values={**plain.entries.values, **values}))
-
-
-def met(one: Test, other: Test, *, name: str = "relation") -> Match:
-    return Match(name, (CompositeTest(((f"{name}$1", one), (f"{name}$2", other))),))
-
-
-def length(number: float, unit: str | None = None) -> QuantityTest:
-    return QuantityTest(NumberTest("eq", number, number + 0.5), unit=unit)
-
-
-@pytest.mark.parametrize("name", ["relation", "author:Task.relation"])
-def test_parts_are_met_within_one_repetition_whatever_it_holds(empty: Place, name: str) -> None:
-    codes = {"a": 0, "b": 0, "c": 1}
-    readings = (QuantityValue(1, 1, unit="mm", group=0), QuantityValue(2, 2, unit="cm", group=0))
-    readings += (QuantityValue(3, 3, unit="mm", group=1),)
-    ones = tuple(TokenValue("s", code, group=group) for code, group in codes.items())
-    empty.write(several("Media/many", **{f"{name}$1": ones, f"{name}$2": readings}))
-    for code, group in codes.items():
-        for reading in readings:
-            number, is_met = reading.lo, reading.group == group
-            one = TokenTest(code, "s")
-            assert bool(empty.found(met(one, length(number, reading.unit), name=name))) is is_met, (code, number)
-            # Number and unit are of one and the same reading.
-            assert empty.found(met(one, length(number, "km"), name=name)) == []
-    assert empty.found(met(TokenTest("a", "s"), length(1, "cm"), name=name)) == []
-
-
-def test_a_row_for_each_repetition_and_not_for_each_combination(empty: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "ROWS_AT_MOST", 1)
-    ones, others = (tuple(TokenValue(None, f"{sign}{each}") for each in range(500)) for sign in "ab")
-    assert empty.write(several("Media/many", **{"relation$1": ones, "relation$2": others})) == {}
-    assert empty.found(met(TokenTest("a499"), TokenTest("b0"))) == ["Media/many"]
-
-
-ONE, OTHER = (TokenValue(None, "a"),), (TokenValue(None, "b"),)
-INSIDE = "author:Task"
-LEFT_OUT: dict[str, tuple[Match, dict[str, tuple[SearchValue, ...]]]] = {
-    "composites": (met(TokenTest("a"), TokenTest("b")), {"relation$1": ONE, "relation$2": OTHER}),
-    "quantities": (Match("length", (length(1),)), {"length": (QuantityValue(1, 1), QuantityValue(2, 2))}),
-    "what is contained": (Match(f"{INSIDE}.code", (TokenTest("a"),)), {f"{INSIDE}.code": ONE}),
-    "composites of what is contained": (
-        met(TokenTest("a"), TokenTest("b"), name=f"{INSIDE}.relation"),
-        {f"{INSIDE}.relation$1": ONE, f"{INSIDE}.relation$2": OTHER},
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", LEFT_OUT)
-@pytest.mark.parametrize("bound", ["ROWS_AT_MOST", "ROWS_BYTES"])
-def test_a_search_for_rows_that_were_left_out_is_not_answered(
-    empty: Place, monkeypatch: pytest.MonkeyPatch, kind: str, bound: str
-) -> None:
-    query, values = LEFT_OUT[kind]
-    empty.write(several("Media/kept", **values), change("Media/none"))
-    assert empty.found(query) == ["Media/kept"]
-    monkeypatch.setattr(rows, bound, 0)
-    assert empty.write(several("Media/left", **values)) == {}
-    for asked_for in (query, Not(query), Any((query, Match("status", (TokenTest("other"),))))):
-        with pytest.raises(Failure) as caught:
-            empty.found(asked_for)
-        assert caught.value.category is Category.NOT_IMPLEMENTED
-    # Who cannot find that document, or asks for nothing that was left out, is answered.
-    assert empty.found(All((query, FactIn("id", frozenset({"kept", "none"}))))) == ["Media/kept"]
-    assert empty.found(Missing(next(iter(values)))) == ["Media/none"]
-    assert empty.found(Match("status", (TokenTest("done"),))) == ["Media/kept", "Media/left"]
 
 
 def test_documents_of_any_size_get_there(place: Place) -> None:
@@ -465,7 +325,7 @@ def test_an_engine_that_is_asked_before_it_is_there(runner: asyncio.Runner) -> N
     engine = open_engine(
         parse_index_address("elasticsearch://127.0.0.1:9"), registry=load_registry(), zone=ZONE, budget_s=1
     )
-    asks: list[Callable[[], Coroutine[Whatever, Whatever, Whatever]]] = [
+    asks: list[Callable[[], Coroutine[Any, Any, Any]]] = [
         engine.ping,
         lambda: engine.create("g"),
         lambda: engine.documents("g").write([change("Media/a")], visible=False),
