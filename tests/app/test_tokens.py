@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fhirmedia.access.policy import ROLES
 from fhirmedia.backends.folder import Folder, make_folder, note_base_url
 from tests.access.records import a, places, put
 from tests.app.commands import Said, command, port_of
@@ -87,6 +88,11 @@ def test_its_life(served: Served, text: str, seconds: int) -> None:
         (["--expires", "0s"], 1),
         (["--expires", "soon"], 2),
         (["--role", "emperor"], 1),
+        (["--scope", "nonsense"], 1),
+        (["--scope", ""], 1),
+        (["--scope", "openid user/Nothing.rs"], 1),
+        (["--scope", "patient/*.rs"], 1),
+        (["--scope", "user/*.rs patient/Media.r"], 1),
         (["--port", "99999"], 2),
         (["--nonsense"], 2),
         (["explain"], 2),
@@ -98,6 +104,11 @@ def test_misuse_is_refused_in_a_sentence(served: Served, words: list[str], code:
     assert (said.code, said.out) == (code, "")
     assert "Traceback" not in said.err
     assert said.sentence.startswith(("fhirmedia", "usage: "))
+
+
+def test_help_names_every_role() -> None:
+    said = command("token", "--help").out
+    assert all(role in said for role in ROLES)
 
 
 def test_only_a_demo_folder_mints(tmp_path: Path) -> None:
