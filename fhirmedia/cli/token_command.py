@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     from fhirmedia.backends.folder import Folder, served_base_url
 
     public, folder = load_settings().public_url, Folder(arguments.data)
-    served = served_base_url(folder) if folder.records.exists() else None
+    served = served_base_url(folder) if folder.exists else None
     audience = served or f"http://127.0.0.1:{arguments.port}/fhir" if public is None else f"{public}/fhir"
     if arguments.explain:
         return _explain(arguments, audience=audience)

@@ -119,6 +119,11 @@ def test_only_a_demo_folder_mints(tmp_path: Path) -> None:
     absent = command("token", "--data", tmp_path / "absent")
     assert (absent.code, absent.out) == (1, "")
     assert not (tmp_path / "absent").exists()
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "records.db").touch()
+    begun = command("token", "--data", tmp_path / "begun")
+    assert (begun.code, begun.out) == (1, "")
+    assert "demo" in begun.sentence
 
 
 def test_the_key_is_its_owners_alone(tmp_path: Path) -> None:
