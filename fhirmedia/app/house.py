@@ -87,11 +87,13 @@ def open_house(
     beside: bool = False,
     mismatched: Callable[[int], None] = lambda _number: None,
     text_read: Callable[[str, str], None] = lambda _format, _outcome: None,
+    content_damaged: Callable[[], None] = lambda: None,
 ) -> House:
     """Everything an interaction needs, on this folder, which is held open beside other processes or `alone`.
 
     `beside`: searches go to the index beside the database, too, if one is set. `mismatched` is told how many hits of a
-    search the re-check refused, `text_read` what became of each text. Raises Failure CONFLICT where somebody else's
+    search the re-check refused, `text_read` what became of each text, `content_damaged` of each content that is not
+    what was stored. Raises Failure CONFLICT where somebody else's
     hold forbids it.
     """
     own, known = load_registry(), added_in(folder.records)
@@ -140,7 +142,17 @@ def open_house(
         routed = following.routed(index, counts, patience_s=patience_s, late=partial(_codes_added, registry))
         asked = (routed, routed)
     quota = QuotaSql(folder.run / "quota.db", per_hour=settings.counts_per_hour)
-    stores = Stores(records, objects, *asked, disclosures, views, quota, mismatched=mismatched, pending=pending)
+    stores = Stores(
+        records,
+        objects,
+        *asked,
+        disclosures,
+        views,
+        quota,
+        mismatched=mismatched,
+        damaged=content_damaged,
+        pending=pending,
+    )
     dependents = Dependents(registry, extractor, base_url=base_url, clock=clock)
     custodian = Custodian(
         stores,
@@ -175,7 +187,9 @@ def open_house(
         unclaimed_hours=settings.unclaimed_hours,
     )
     facts_job = FactsJob(records, dependents, pending=pending)
-    texts_job = TextsJob(records, objects, TextSandbox(), extractor, take=folder.take_reader, told=text_read)
+    texts_job = TextsJob(
+        records, objects, TextSandbox(), extractor, take=folder.take_reader, told=text_read, damaged=content_damaged
+    )
     mender = Mender(records, clock=clock)
     left = partial(leave, records, folder.records, clock=clock)
     return House(archive, disclosures, sweeper, facts_job, texts_job, mender, added, following, left, close)

@@ -39,6 +39,7 @@ def build_app(folder: Folder, settings: Settings, *, base_url: str, clock: Clock
         beside=True,
         mismatched=mismatched,
         text_read=metrics.text_read,
+        content_damaged=metrics.content_damaged.inc,
     )
     archive, disclosures = house.archive, house.disclosures
     issuers = trusted_issuers(settings, folder, archive.registry, base_url=base_url)

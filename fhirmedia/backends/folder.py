@@ -9,7 +9,7 @@ tmp/         bytes being received             DEMO        present only in a fold
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,11 @@ from fhirmedia.core.errors import Category, Failure
 
 VOLATILE = frozenset({"tmpfs", "ramfs", "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"})
 """File systems that forget, or that do not keep the promises of fsync and locks."""
+
+MADE_BEFORE_VERSION = frozenset(
+    {"keys", "audit", "run", "DEMO", "VERSION.new", *(f"records.db{end}" for end in ("", "-journal", "-wal", "-shm"))}
+)
+"""What may stand in a folder whose making was cut short."""
 
 UNFINISHED = "(unfinished)"
 """Stands for the time zone until every index row is of the new one, so that nobody serves a mixture."""
@@ -141,24 +146,41 @@ class Folder:
         return lock
 
 
-def make_folder(path: Path, *, timezone: str) -> Folder:
-    """Make an empty or absent folder into a data folder. Raises Failure CONFLICT if other things are in it."""
+def make_folder(path: Path, *, timezone: str, mark: Callable[[Path], None] = lambda _: None) -> Folder:
+    """Make an empty or absent folder into a data folder, or finish one whose making was cut short.
+
+    `mark` puts into it what it must never be without. VERSION comes last, so a folder that has one is whole. Raises
+    Failure CONFLICT if other things are in it, or somebody is making it now.
+    """
     _make_path_durably(path)
-    if any(path.iterdir()):
-        raise Failure(Category.CONFLICT, f"{path} holds other files; name an empty or new folder.")
+    _require_unmade(path)
     path.chmod(0o700)
     folder = Folder(path)
-    for part in (folder.keys, folder.run, folder.audit):
-        part.mkdir(mode=0o700)
-    old = os.umask(0o077)
-    try:
-        with closing(open_writer(folder.records)) as connection:
-            make_schema(connection)
-            connection.execute("INSERT INTO installation VALUES ('timezone', ?)", (timezone,))
-        _write_durably(path / "VERSION", f"{SCHEMA_VERSION}\n")
-    finally:
-        os.umask(old)
+    with folder.hold(alone=True):
+        _require_unmade(path)  # somebody may have finished it since
+        for part in (folder.keys, folder.audit):
+            part.mkdir(mode=0o700, exist_ok=True)
+        old = os.umask(0o077)
+        try:
+            with closing(open_writer(folder.records)) as connection:
+                make_schema(connection)
+                connection.execute("INSERT OR REPLACE INTO installation VALUES ('timezone', ?)", (timezone,))
+            mark(path)
+            _write_durably(path / "VERSION", f"{SCHEMA_VERSION}\n")
+        finally:
+            os.umask(old)
     return folder
+
+
+def _require_unmade(path: Path) -> None:
+    """Raise Failure CONFLICT unless all that is in a folder is what making one leaves behind when it is cut short.
+
+    Whatever was opened once has `keys/` or `objects/` with something in it, and is nothing to be made again.
+    """
+    made = {each.name for each in path.iterdir()}
+    kept = [each for name in ("keys", "audit") if name in made for each in (path / name).iterdir()]
+    if kept or not made <= MADE_BEFORE_VERSION:
+        raise Failure(Category.CONFLICT, f"{path} holds other files; name an empty or new folder.")
 
 
 def open_folder(path: Path, *, timezone: str | None, allow_volatile: bool) -> Folder:

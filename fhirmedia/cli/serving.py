@@ -23,6 +23,7 @@ from fhirmedia.backends.following.assembly import require_usable
 from fhirmedia.backends.words_kept import require_words
 from fhirmedia.cli.garbage import uncollected
 from fhirmedia.cli.http_head import BoundedHttp
+from fhirmedia.cli.log_lines import write_lines
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.settings import LOOPBACK, PREFIX, Settings, load_settings
 from fhirmedia.issuer.minting import is_demo
@@ -100,13 +101,14 @@ def _run_worker(
     config = uvicorn.Config(
         app,
         access_log=False,
-        log_level="warning",
+        log_config=None,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
         http=BoundedHttp,
         lifespan="on",
     )
     server = Worker(config, started)
+    write_lines()
     server.run(sockets=[listener])
     return 0 if server.started else 1
 

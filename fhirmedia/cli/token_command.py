@@ -4,11 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from fhirmedia.access.policy import ROLES
+from fhirmedia.access.scopes import parse_scopes
 from fhirmedia.cli.options import DEFAULT_PORT, add_data, life, port
 from fhirmedia.core.clock import system_clock
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.settings import load_settings
 from fhirmedia.issuer.minting import mint
+from fhirmedia.r4.elements import resource_types
 
 EXAMPLES = """examples:
   fhirmedia token --scope 'user/*.rs'                          staff of every unit, read and search
@@ -29,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patient", metavar="ID", help="the patient a patient/ scope is bound to")
     parser.add_argument("--user", metavar="REF", help="who it speaks for, as Practitioner/demo-pr-01")
     parser.add_argument("--unit", metavar="ID", action="append", default=[], help="an Organization; all units without")
-    parser.add_argument("--role", metavar="NAME", action="append", default=[], help="auditor, label-manager, importer")
+    parser.add_argument("--role", metavar="NAME", action="append", default=[], help=", ".join(sorted(ROLES)))
     parser.add_argument("--expires", type=life, default=12 * 3600, metavar="12h", help="its life (default: 12h)")
     parser.add_argument(
         "--port",
@@ -45,10 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     from fhirmedia.backends.folder import Folder, served_base_url
 
     public, folder = load_settings().public_url, Folder(arguments.data)
-    served = served_base_url(folder) if folder.records.exists() else None
+    served = served_base_url(folder) if folder.exists else None
     audience = served or f"http://127.0.0.1:{arguments.port}/fhir" if public is None else f"{public}/fhir"
     if arguments.explain:
         return _explain(arguments, audience=audience)
+    _require_use(arguments.scope, patient=arguments.patient)
     token = mint(
         arguments.data,
         scope=arguments.scope,
@@ -62,6 +66,15 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(token)
     return 0
+
+
+def _require_use(scope: str, *, patient: str | None) -> None:
+    """Raise Failure INVALID for scopes that grant nothing, and for a patient scope that is bound to nobody."""
+    scopes = parse_scopes(scope, served_types=resource_types(), scopable=lambda _type, _name: True)
+    if not scopes:
+        raise Failure(Category.INVALID, "The scopes grant nothing; one that does is user/*.rs.")
+    if patient is None and any(each.level == "patient" for each in scopes):
+        raise Failure(Category.INVALID, "A patient/ scope is bound to a patient; name one with --patient.")
 
 
 def _explain(arguments: argparse.Namespace, *, audience: str) -> int:

@@ -31,6 +31,7 @@ class ContentTicket:
     """The durable row that says so, which may be an earlier one."""
     _sent: int = 0
     _tell: Callable[[int, Outcome], None] = field(default=lambda _sent, _outcome: None, repr=False)
+    _damaged: Callable[[], None] = field(default=lambda: None, repr=False)
 
     @property
     def content_type(self) -> str:
@@ -55,7 +56,7 @@ class ContentTicket:
         """The bytes `[start, stop)`; raises Failure CORRUPT before a chunk that is not what was stored."""
         if not self._durable:
             raise Failure(Category.INTERNAL, "Content was opened before its disclosure was durable.")
-        async for chunk in verified(self._objects, self.content, start=start, stop=stop):
+        async for chunk in verified(self._objects, self.content, start=start, stop=stop, damaged=self._damaged):
             yield chunk
             self._sent += len(chunk)
 
@@ -78,8 +79,23 @@ class ContentTicket:
                 self._tell(self._sent, outcome)
 
 
-async def verified(objects: ObjectStore, content: Content, *, start: int, stop: int) -> AsyncIterator[bytes]:
-    """The bytes `[start, stop)` of a content; raises Failure CORRUPT before a chunk that is not what was stored."""
+async def verified(
+    objects: ObjectStore, content: Content, *, start: int, stop: int, damaged: Callable[[], None]
+) -> AsyncIterator[bytes]:
+    """The bytes `[start, stop)` of a content; raises Failure CORRUPT before a chunk that is not what was stored.
+
+    `damaged` is called before that, so that somebody counts.
+    """
+    try:
+        async for chunk in _compared(objects, content, start=start, stop=stop):
+            yield chunk
+    except Failure as failure:
+        if failure.category is Category.CORRUPT:
+            damaged()
+        raise
+
+
+async def _compared(objects: ObjectStore, content: Content, *, start: int, stop: int) -> AsyncIterator[bytes]:
     first = start // CHECKED_BYTES
     aligned = first * CHECKED_BYTES
     end = min(-(-stop // CHECKED_BYTES) * CHECKED_BYTES, content.blob.size)

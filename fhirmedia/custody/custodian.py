@@ -35,8 +35,8 @@ class Stores:
     """Everything a Session reaches for.
 
     `views` are types projected from something else than records; `mismatched` is told how many hits of a search the
-    re-check refused; `pending` are the facts by which records wait for a change elsewhere; `quota` is of counts, for
-    those who may not list what is counted.
+    re-check refused, `damaged` of each content that is not what was stored; `pending` are the facts by which records
+    wait for a change elsewhere; `quota` is of counts, for those who may not list what is counted.
     """
 
     records: RecordStore
@@ -47,6 +47,7 @@ class Stores:
     views: Mapping[str, RecordView]
     quota: Quota
     mismatched: Callable[[int], None] = lambda _number: None
+    damaged: Callable[[], None] = lambda: None
     pending: Callable[[], frozenset[Reach]] = frozenset
     citations: Citations = field(default_factory=Citations)
     behind: Behind = field(default_factory=Behind)

@@ -278,7 +278,7 @@ class Session:
         self._touched.append(Touch(key, record.version, depth, owner.facts.patients))
         if owner.key != key:
             self._touch(owner, depth)
-        ticket = ContentTicket(content, record, self._stores.objects)
+        ticket = ContentTicket(content, record, self._stores.objects, _damaged=self._stores.damaged)
         self._tickets.append(ticket)
         return ticket
 

@@ -45,7 +45,7 @@ class TextsJob:
     """Works off what waits, as long as it runs and the right to it can be had.
 
     `take` gives that right, or None while another process has it. `told` is called with the format of each text and
-    what became of it.
+    what became of it, `damaged` for each content that is not what was stored.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class TextsJob:
         *,
         take: Callable[[], IO[str] | None],
         told: Callable[[str, str], None] = lambda _format, _outcome: None,
+        damaged: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._objects = objects
@@ -64,6 +65,7 @@ class TextsJob:
         self._extractor = extractor
         self._take = take
         self._told = told
+        self._damaged = damaged
 
     async def run(self) -> None:
         """Look now and then whether anything waits, until cancelled."""
@@ -145,7 +147,7 @@ class TextsJob:
         if is_cut and stop == 0:
             return ReadText("too-large", "")
         try:
-            chunks = verified(self._objects, content, start=0, stop=stop)
+            chunks = verified(self._objects, content, start=0, stop=stop, damaged=self._damaged)
             text = await self._reader.read(chunks, size=stop, format=format, is_cut=is_cut)
         except Failure as failure:
             if failure.category is not Category.CORRUPT:

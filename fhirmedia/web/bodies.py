@@ -9,6 +9,7 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.xml_in import parse_xml
+from fhirmedia.web.body_digests import BodyCheck
 from fhirmedia.web.negotiation import FHIR_JSON, FHIR_VERSION, FHIR_XML, JSON_TYPES, XML_TYPES, media_type
 
 RESOURCE_MAX_BYTES = 16 * 2**20
@@ -44,7 +45,8 @@ async def whole_body(request: Request, *, limit: int) -> bytes:
 def body_chunks(request: Request) -> AsyncIterator[bytes]:
     """The body as it arrives.
 
-    Raises INVALID if the client goes away or sends less than it announced, UNSUPPORTED_MEDIA if it is compressed.
+    Raises INVALID if the client goes away, sends less than it announced or another body than the digest it declares,
+    UNSUPPORTED_MEDIA if it is compressed.
     """
     return _chunks(request)
 
@@ -53,16 +55,19 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Failure(Category.UNSUPPORTED_MEDIA, "A body is sent without a content encoding.")
     announced = request.headers.get("content-length")
+    check = BodyCheck(request)
     received = 0
     try:
         async for chunk in request.stream():
             received += len(chunk)
+            check.take(chunk)
             if chunk:
                 yield chunk
     except ClientDisconnect:
         raise Failure(Category.INVALID, "The body ended before its announced length.") from None
     if announced is not None and received != int(announced):
         raise Failure(Category.INVALID, "The body ended before its announced length.")
+    check.finish()
 
 
 def _require_length(request: Request, limit: int) -> None:

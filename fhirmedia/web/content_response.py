@@ -15,6 +15,7 @@ from fhirmedia.media.sniff import is_inert
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.xml_out import to_xml
 from fhirmedia.web.errors import STATUS, failure_response
+from fhirmedia.web.headers import has_tag
 from fhirmedia.web.negotiation import FHIR_JSON, FHIR_XML, Format
 from fhirmedia.web.ranges import Span, parse_range
 
@@ -30,7 +31,7 @@ def is_of_part(request: Request) -> bool:
 async def raw_response(request: Request, ticket: ContentTicket) -> Response:
     """The bytes themselves: 200, 206, 304 or 416."""
     headers = _headers(ticket)
-    if _has_it(request, headers["ETag"]):
+    if has_tag(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     spans = _spans(request, ticket, headers)
     if isinstance(spans, Response):
@@ -57,7 +58,7 @@ async def resource_response(request: Request, ticket: ContentTicket, *, form: Fo
     body = ticket.record.body or b"{}"
     tag = f'"{sha256_hex(ticket.content.blob.digest)[:32]}-{ticket.record.version}-{form}"'
     headers = {"ETag": tag, "Content-Type": FHIR_JSON if form == "json" else FHIR_XML}
-    if _has_it(request, tag):
+    if has_tag(request, tag):
         return Response(status_code=304, headers=headers)
     encoded = -(-ticket.size // 3) * 4
     opened, closing = body[:-1] + b',"data":"', b'"}'
@@ -93,11 +94,6 @@ def _headers(ticket: ContentTicket) -> dict[str, str]:
         "Content-Disposition": shown,
         "Cross-Origin-Resource-Policy": "same-origin",
     }
-
-
-def _has_it(request: Request, tag: str) -> bool:
-    given = request.headers.get("if-none-match")
-    return given is not None and (given.strip() == "*" or tag in [each.strip() for each in given.split(",")])
 
 
 def _spans(request: Request, ticket: ContentTicket, headers: dict[str, str]) -> list[Span] | Response | None:

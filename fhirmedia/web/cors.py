@@ -18,8 +18,8 @@ PUBLIC_ORIGINS = frozenset({"/fhir/metadata", "/openapi.json"})
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS = (
-    "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, If-Range, Prefer,"
-    " Range, X-Request-Id"
+    "Accept, Authorization, Content-Digest, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match,"
+    " If-Range, Prefer, Range, Repr-Digest, X-Request-Id"
 )
 EXPOSED_HEADERS = (
     "Accept-Ranges, Allow, Content-Disposition, Content-Location, Content-Range, ETag, Last-Modified, Location,"

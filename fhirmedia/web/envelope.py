@@ -3,10 +3,11 @@
 import time
 from random import getrandbits
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fhirmedia.core.errors import Category, Failure
-from fhirmedia.web.errors import failure_response
+from fhirmedia.web.errors import failure_response, note_issue
 from fhirmedia.web.metrics import Metrics
 from fhirmedia.web.negotiation import settle_for_json
 from fhirmedia.web.request_log import RequestLog, method_of, template_of
@@ -33,7 +34,7 @@ class Envelope:
         started = time.perf_counter()
         request_id, refusal = _looked_at(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        status, sent, ended = 0, 0, False
+        status, sent, ended, is_broken = 0, 0, False, False
 
         async def note(message: Message) -> None:
             nonlocal status, sent, ended
@@ -51,14 +52,19 @@ class Envelope:
                 await failure_response(refusal, scope)(scope, receive, note)
             else:
                 await self._app(scope, receive, note)
-        except Exception:  # noqa: BLE001 (it was answered further in; the server would print its text)
-            if not ended:
-                raise ConnectionAbortedError from None
+        except ClientDisconnect:
+            pass
+        except Exception as error:  # noqa: BLE001 (it was answered further in; the server would print its text)
+            if not ended:  # the server closes the connection of an answer that was not completed
+                is_broken = True
+                note_issue(scope, error)
         finally:
             seconds = time.perf_counter() - started
             route, method = template_of(scope), method_of(scope)
             self._metrics.answered(route, method, status=status, seconds=seconds)
-            self._log.answered(route, method, scope["state"], status=status, seconds=seconds, sent=sent)
+            self._log.answered(
+                route, method, scope["state"], status=status, seconds=seconds, sent=sent, is_broken=is_broken
+            )
 
 
 def _looked_at(scope: Scope) -> tuple[str, Failure | None]:

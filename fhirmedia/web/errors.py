@@ -71,10 +71,15 @@ def failure_response(failure: Failure, scope: Scope) -> Response:
     return Response(dump(outcome), STATUS[failure.category], headers, media_type=FHIR_JSON)
 
 
+def note_issue(scope: Scope, error: Exception) -> None:
+    """Leave for the request log what went wrong, by its issue code."""
+    note(scope, "issue", error.issues[0].code if isinstance(error, Failure) else Category.INTERNAL.code)
+
+
 async def answer_failure(request: Request, error: Exception) -> Response:
     """Exception handler for Failure."""
     assert isinstance(error, Failure)
-    note(request.scope, "issue", error.issues[0].code)
+    note_issue(request.scope, error)
     response = failure_response(error, request.scope)
     if error.category is Category.NOT_ALLOWED:
         response.headers["Allow"] = _other_methods(request)

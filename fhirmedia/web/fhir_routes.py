@@ -18,6 +18,7 @@ from fhirmedia.web.callers import AskedRoute, Callers
 from fhirmedia.web.calls import calls
 from fhirmedia.web.conditional_routes import ConditionalRoutes
 from fhirmedia.web.description_routes import DescriptionRoutes
+from fhirmedia.web.headers import has_tag
 from fhirmedia.web.history_routes import HistoryRoutes
 from fhirmedia.web.negotiation import require_answer_format
 from fhirmedia.web.operation_routes import OperationRoutes
@@ -96,4 +97,6 @@ class FhirRoutes:
         )
         body = dump(statement)
         tag = f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
+        if has_tag(request, tag):
+            return Response(status_code=304, headers={"ETag": tag})
         return fhir_response(request, body, headers={"ETag": tag})

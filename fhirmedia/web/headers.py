@@ -103,6 +103,12 @@ def expected_of(request: Request) -> Expected:
     return "none"
 
 
+def has_tag(request: Request, tag: str) -> bool:
+    """Whether If-None-Match names this entity tag, or any."""
+    given = request.headers.get("if-none-match")
+    return given is not None and (given.strip() == "*" or tag in [each.strip() for each in given.split(",")])
+
+
 def not_modified(request: Request, *, version: int, changed_at: int) -> bool:
     """Whether If-None-Match or (without it) If-Modified-Since says that the client has this version."""
     tags = request.headers.get("if-none-match")

@@ -48,6 +48,11 @@ class Metrics:
         self.index_mismatch = Counter(
             "fhirmedia_index_mismatch_total", "Hits the index named that the re-check refused.", registry=self._registry
         )
+        self.content_damaged = Counter(
+            "fhirmedia_content_damaged_total",
+            "Reads of a content that is not what was stored; none of it was sent.",
+            registry=self._registry,
+        )
         self._texts = Counter(
             "fhirmedia_texts_total",
             "Contents whose text was to be read, by what became of it.",

@@ -44,16 +44,27 @@ class RequestLog:
         self._size = 0
 
     def answered(
-        self, route: str, method: str, notes: Mapping[str, str | None], *, status: int, seconds: float, sent: int
+        self,
+        route: str,
+        method: str,
+        notes: Mapping[str, str | None],
+        *,
+        status: int,
+        seconds: float,
+        sent: int,
+        is_broken: bool,
     ) -> None:
-        """Note one answer; `notes` is the state of the request, `sent` is in bytes."""
+        """Note one answer; `notes` is the state of the request, `sent` is in bytes.
+
+        `is_broken`: we ended it before its end, whatever its status said.
+        """
         named = ""
         for name in _NOTED:
             text = notes.get(name)
             if text:
                 named += f',"{name}":{quoted(text)}'
         line = (
-            f'{{"time":"{instant(self._clock())}","level":"{"error" if status >= 500 else "info"}",'
+            f'{{"time":"{instant(self._clock())}","level":"{"error" if is_broken or status >= 500 else "info"}",'
             f'"request":"{notes["request_id"]}","method":"{method}","route":"{route}","status":{status},'
             f'"ms":{seconds * 1000:.2f},"bytes":{sent}{named}}}\n'
         ).encode()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhirmedia.core.clock import instant
+from tests.access.enumeration import FORM, ROUTES
 from tests.access.records import TEXT, a, label, with_content
 from tests.access.worlds import KNOWN_BYTES, MINUTE, MORNING, SECRET_BYTES, Someone, World, look
 
@@ -40,6 +41,7 @@ def corpus(someone: Someone) -> Iterator[Ask]:
     yield from _searches(someone)
     yield from _histories()
     yield from _everything()
+    yield from _every_question()
     for key in _keys(someone):
         yield from _reads(key)
     for binary in _binaries(someone):
@@ -127,6 +129,7 @@ def _searches(someone: Someone) -> Iterator[Ask]:
     for query in ("", "&patient=Patient/anna", "&_summary=count", "&_sort=-when&_count=2", "&patient=Patient/never"):
         yield ask("total, 403 or 404", "GET", timeline + query)
     yield ask("total, outcome text", "GET", "/?_lastUpdated=gt2020")
+    yield ask("identifier", "GET", "?_type=Media&identifier=secret-1")
     yield ask("total", "POST", "/_search", data={"_type": "Media", "_summary": "count"}, headers=_form())
     yield ask("identifier", "POST", "/Media/_search", data={"identifier": "secret-1"}, headers=_form())
     for patient in ("anna", "bo", "unknown-0", "never"):
@@ -142,6 +145,35 @@ def _everything() -> Iterator[Ask]:
         yield ask("compartment, total, 403 or 404", "GET", f"/Patient/{patient}/$everything")
         yield ask("compartment, next, last page", "GET", f"/Patient/{patient}/$everything?_count=3")
         yield ask("compartment, total", "GET", f"/Patient/{patient}/$everything?_type=Media&start=2026-02-01")
+
+
+_ASKING = {
+    "everything": {"json": {"resourceType": "Parameters"}},
+    "meta": {"json": {"resourceType": "Parameters"}},
+    "validate": {"json": a("Media", "early-0")},
+    "search": {"data": {"_total": "accurate"}, "headers": {"Content-Type": FORM}},
+    "stats": {"data": {"facet": "kind", "identifier": "secret-1"}, "headers": {"Content-Type": FORM}},
+    "explain": {"data": {"identifier": "secret-1"}, "headers": {"Content-Type": FORM}},
+}
+"""What is sent by POST with what only asks, by the first word of the interaction."""
+
+
+def _every_question() -> Iterator[Ask]:
+    """By each route there is that asks and can be taken by POST, or counts: of what is hidden, never was, and shown."""
+    for (method, path), interaction in ROUTES.items():
+        word = interaction.partition("-")[0]
+        sent = _ASKING.get(word)
+        if sent is None or (method == "GET" and word not in ("stats", "explain")):
+            continue
+        kind = "Patient" if word == "everything" else "Media"
+        of_patient = "{compartment}" in path or kind == "Patient"
+        ids = ("unknown-0", "never", "anna") if of_patient else ("early-0", "never", "turned")
+        for id in ids if "{id}" in path else ids[:1]:
+            address = path.removeprefix("/fhir").format(type=kind, id=id, compartment="Patient")
+            if method == "GET":
+                yield ask("operations, total", "GET", address, params=sent["data"])
+            else:
+                yield ask("operations, 403 or 404", "POST", address, **sent)
 
 
 def _histories() -> Iterator[Ask]:

@@ -1,5 +1,6 @@
 """Nothing a caller can ask tells two worlds apart that differ only in what is hidden from it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -9,6 +10,9 @@ from random import Random
 import pytest
 
 from tests.access.corpus import LINES, corpus, walk
+from tests.access.enumeration import ROUTES
+from tests.access.search_worlds import PAIRS
+from tests.access.test_two_worlds_search import asks_of
 from tests.access.worlds import CALLERS, Seen, Someone, Step, look, secrets, world
 
 LEAST_REQUESTS = 100
@@ -60,6 +64,23 @@ def test_the_corpus_tries_every_way() -> None:
         asks = list(corpus(someone))
         assert len(asks) >= LEAST_REQUESTS
         assert frozenset().union(*(each.lines for each in asks)) | {"cursor"} == LINES
+
+
+def test_every_route_is_asked() -> None:
+    """Of this corpus or that of the searches: a route that is added must be among its questions."""
+    pairs = [(someone, looker) for someone, lookers in PAIRS for looker in lookers]
+    asked = {(each.method, each.path) for someone in CALLERS for each in corpus(someone)}
+    asked |= {(each.method, each.path) for pair in pairs for each in asks_of(*pair)}
+    unasked = [
+        route for route, what in ROUTES.items() if what != "public" and not any(is_of(*each, route) for each in asked)
+    ]
+    assert unasked == []
+
+
+def is_of(method: str, path: str, route: tuple[str, str]) -> bool:
+    """Whether a request is one of a route; a parameter takes no segment that begins as FHIR's own words do."""
+    template = re.sub(r"\\{[a-z]+\\}", "[^/_$][^/]*", re.escape(route[1]))
+    return method == route[0] and re.fullmatch(template, "/fhir" + path.partition("?")[0]) is not None
 
 
 @pytest.mark.parametrize("someone", CALLERS, ids=lambda someone: someone.name)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fhirmedia.access.policy import ROLES
 from fhirmedia.backends.folder import Folder, make_folder, note_base_url
 from tests.access.records import a, places, put
 from tests.app.commands import Said, command, port_of
@@ -87,6 +88,11 @@ def test_its_life(served: Served, text: str, seconds: int) -> None:
         (["--expires", "0s"], 1),
         (["--expires", "soon"], 2),
         (["--role", "emperor"], 1),
+        (["--scope", "nonsense"], 1),
+        (["--scope", ""], 1),
+        (["--scope", "openid user/Nothing.rs"], 1),
+        (["--scope", "patient/*.rs"], 1),
+        (["--scope", "user/*.rs patient/Media.r"], 1),
         (["--port", "99999"], 2),
         (["--nonsense"], 2),
         (["explain"], 2),
@@ -100,6 +106,11 @@ def test_misuse_is_refused_in_a_sentence(served: Served, words: list[str], code:
     assert said.sentence.startswith(("fhirmedia", "usage: "))
 
 
+def test_help_names_every_role() -> None:
+    said = command("token", "--help").out
+    assert all(role in said for role in ROLES)
+
+
 def test_only_a_demo_folder_mints(tmp_path: Path) -> None:
     make_folder(tmp_path / "real", timezone="Europe/Stockholm")
     said = command("token", "--data", tmp_path / "real")
@@ -108,6 +119,11 @@ def test_only_a_demo_folder_mints(tmp_path: Path) -> None:
     absent = command("token", "--data", tmp_path / "absent")
     assert (absent.code, absent.out) == (1, "")
     assert not (tmp_path / "absent").exists()
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "records.db").touch()
+    begun = command("token", "--data", tmp_path / "begun")
+    assert (begun.code, begun.out) == (1, "")
+    assert "demo" in begun.sentence
 
 
 def test_the_key_is_its_owners_alone(tmp_path: Path) -> None:

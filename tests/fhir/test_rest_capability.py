@@ -272,3 +272,14 @@ def test_the_compartment_stated_is_served(served: Served, stated: Body) -> None:
 
 def _form(served: Served) -> dict[str, str]:
     return _reader(served) | {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def test_who_has_it_is_sent_nothing(served: Served) -> None:
+    url = f"{served.base}/metadata"
+    first = served.http.get(url)
+    for tags in (first.headers["ETag"], f'W/"other", {first.headers["ETag"]}', "*"):
+        again = served.http.get(url, headers={"If-None-Match": tags})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["ETag"] == first.headers["ETag"]
+    other = served.http.get(url, headers={"If-None-Match": 'W/"other"'})
+    assert (other.status_code, other.json()) == (200, first.json())

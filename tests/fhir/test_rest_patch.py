@@ -140,6 +140,7 @@ def test_other_patch_formats_are_named(served: Served) -> None:
     for media, said in (
         ("application/xml-patch+xml", "XML Patch is not supported"),
         ("text/plain", "A patch is a JSON Patch"),
+        ("text/plain", "application/fhir+xml"),
         ("application/merge-patch+json", "A patch is a JSON Patch"),
         ("application/json-patch+json; charset=latin-1", "UTF-8"),
     ):
