@@ -5,6 +5,7 @@ for leniency is forgiven a parameter name nobody knows and an empty value, nothi
 and left out of what the self link states.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from fhirmedia.r4.query_results import (
     still_indexed,
 )
 from fhirmedia.r4.query_string import MAX_PARAMETERS, speakable
+from fhirmedia.r4.registry import LEFT_OUT
 
 __all__ = ["ParsedSearch", "SearchContext", "parse_search"]
 
@@ -140,6 +142,8 @@ class _Reading:
         found = named_condition(name, value, types=self._types, context=self._context)
         code, colon, modifier = name.partition(":")
         if found is None:
+            for left_out in sorted(LEFT_OUT.keys() & set(re.split("[.:]", name))):
+                raise _invalid(f"parameter '{left_out}' is not supported", left_out)
             names = ", ".join(self._types)
             said = speakable(name if code == HAS or "." in name else code)
             why = still_indexed(name, self._context.registry) or f"is unknown on {names}"

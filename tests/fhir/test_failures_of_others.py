@@ -102,12 +102,23 @@ def test_unknown_parameter_is_refused_also_in_compartment(get: Get) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["_filter=x", "_query=x", "_list=x", "_score=1", "_containedType=both", "_contained=true", "near=1|2"]
+    "query",
+    [
+        "_filter=x",
+        "_query=x",
+        "_list=x",
+        "_score=1",
+        "_containedType=both",
+        "_contained=true",
+        "near=1|2",
+        "phonetic=x",
+        "patient.phonetic=x",
+    ],
 )
 def test_unsupported_special_is_refused(get: Get, query: str) -> None:
-    refusal(get(f"Media?{query}"), 400)
-    if not query.startswith("near"):
-        refusal(get(f"Media?{query}", lenient=True), 400)
+    named = query.partition("=")[0].rpartition(".")[2]
+    for lenient in (False, True):
+        assert named in refusal(get(f"Media?{query}", lenient=lenient), 400)["diagnostics"]
 
 
 def test_escaped_separators_are_literal(get: Get) -> None:
