@@ -5,6 +5,7 @@ Lists and hierarchies are resolved while the search is read, so engines see code
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from fhirmedia.r4.query import TokenTest
 from fhirmedia.r4.query_asked import Piece, SearchContext
@@ -78,6 +79,7 @@ def _coded(piece: Piece) -> tuple[str | None, str]:
     return (system[0] if system else None), code
 
 
+@lru_cache(maxsize=256)
 def _tests(coded: tuple[Coded, ...]) -> tuple[TokenTest, ...]:
     values = (token_value(system, code) for system, code in coded)
     return tuple(TokenTest(value.code, value.system) for value in values)
