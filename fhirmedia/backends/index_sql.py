@@ -20,7 +20,7 @@ from fhirmedia.backends.index_plan import Plan, Planner
 from fhirmedia.backends.index_record_words import RecordWords, Texts, asks_for_dropped
 from fhirmedia.backends.index_terms import SYSTEM, UNKNOWN, KnownTerms
 from fhirmedia.backends.index_words import equip
-from fhirmedia.backends.sqlite import failure_of, open_reader
+from fhirmedia.backends.sqlite import failure_of, is_interrupt, open_reader
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, parse_key
 from fhirmedia.ports.index import Hits, Page, Pointer
@@ -209,7 +209,7 @@ def search_within(
     try:
         return hits_of(connection, KnownTerms(), query.query, page, texts=texts)
     except sqlite3.Error as error:
-        if _is_interrupt(error):
+        if is_interrupt(error):
             raise _too_long() from None
         raise
     finally:
@@ -281,13 +281,9 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if _is_interrupt(error):
+        if is_interrupt(error):
             raise _too_long() from None
         raise failure_of(error) from error
-
-
-def _is_interrupt(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT
 
 
 def _too_long() -> Failure:

@@ -249,6 +249,18 @@ def test_first_page_does_not_wait_for_total(get: Get, monkeypatch: pytest.Monkey
     assert len(first["entry"]) == 50
 
 
+def test_a_total_there_is_no_time_for_is_left_out_with_a_warning(get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhirmedia.backends.index_sql._Budget.exceeded", lambda _self: True)
+    monkeypatch.setattr("fhirmedia.backends.index_sql._STEPS", 1_500)
+    page = get("Media?_total=accurate&_count=10").json()
+    assert [entry["search"]["mode"] for entry in page["entry"]] == ["match"] * 10 + ["outcome"]
+    (issue,) = page["entry"][-1]["resource"]["issue"]
+    assert (issue["severity"], issue["code"], "total" in page) == ("warning", "too-costly", False)
+    assert [each["relation"] for each in page["link"]] == ["self", "next"]
+    assert refusal(get("Media?_summary=count"), 400)["code"] == "too-costly"
+    assert "entry" not in get("Media?_summary=count&_id=m0001").json()
+
+
 @pytest.mark.parametrize(
     "query",
     ["_content=okapi&status=in-progress", "text=okapi", "text=okapi -150", "_content=okapi&when=2024-02",

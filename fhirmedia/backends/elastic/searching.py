@@ -18,6 +18,8 @@ from fhirmedia.r4.query import SortKey
 Json = dict[str, Any]
 
 _ID = "_id"
+COUNTED_ALONG = 10_000
+"""A page counts no further; what there is beyond is counted once there is a page."""
 _GRACE_S = 1.0
 """How much longer an answer is waited for than the engine may search."""
 
@@ -41,8 +43,18 @@ class Searching:
         self._generation = generation
         self._budget_s = budget_s
 
-    async def send(self, narrowed: NarrowedQuery, shape: Shape, more: Json, *, without: Collection[Key]) -> Json | None:
+    async def send(
+        self,
+        narrowed: NarrowedQuery,
+        shape: Shape,
+        more: Json,
+        *,
+        without: Collection[Key],
+        within_s: float | None = None,
+    ) -> Json | None:
         """The engine's answer to a search for what the query selects; None if it can select nothing here.
+
+        It may take `within_s` seconds, or as long as any search.
 
         Raises Failure TOO_COSTLY, UNAVAILABLE.
         """
@@ -51,11 +63,12 @@ class Searching:
         if not families or body["query"] == {"match_none": {}}:
             return None
         where = ",".join(self._names.index(self._generation, family) for family in families)
+        budget_s = self._budget_s if within_s is None else min(within_s, self._budget_s)
         answer = await self._client.ask(
             "POST",
             f"/{where}/_search",
-            {**body, "timeout": f"{int(self._budget_s * 1000)}ms"},
-            within_s=self._budget_s + _GRACE_S,
+            {**body, "timeout": f"{int(budget_s * 1000)}ms"},
+            within_s=budget_s + _GRACE_S,
             allow_partial_search_results="false",
         )
         with understood():
@@ -122,7 +135,7 @@ def _counted(page: Page) -> bool | int:
         case "none":
             return False
         case "accurate":
-            return True
+            return COUNTED_ALONG if page.count else True
         case "bounded":
             return page.total_limit + 1
 
@@ -130,8 +143,11 @@ def _counted(page: Page) -> bool | int:
 def _total(found: Json, page: Page) -> int | None:
     if page.total == "none":
         return None
-    count = int(found["hits"]["total"]["value"])
-    return count if page.total == "accurate" or count <= page.total_limit else None
+    total = found["hits"]["total"]
+    count = int(total["value"])
+    if page.total == "accurate":
+        return count if total["relation"] == "eq" else None
+    return count if count <= page.total_limit else None
 
 
 def _kind(key: SortKey, shape: Shape) -> str | None:
