@@ -212,6 +212,27 @@ def test_bare_reference_id_is_typed(get: Get) -> None:
     assert plans[0] == plans[1]
 
 
+def test_a_bare_id_that_several_have_needs_its_type(served: Served, get: Get) -> None:
+    for kind in ("Group", "Device"):
+        body = {"resourceType": kind, "id": "twice", **({"type": "person", "actual": True} if kind == "Group" else {})}
+        answer = served.http.put(f"{served.base}/{kind}/twice", json=body, headers=served.importer())
+        assert answer.status_code == 201, answer.text
+        if kind == "Group":
+            assert ids(get("Media?subject=twice")) == [], "one alone has it"
+    for query in (
+        "Media?subject=twice",
+        "Media?subject=anna,twice&_summary=count",
+        "$media-stats?_type=Media&subject=twice&facet=kind",
+    ):
+        told = refusal(get(query), 400)
+        assert told["code"] == "multiple-matches"
+        assert told["diagnostics"].startswith("parameter 'subject': Device, Group each have a resource of that id")
+    for query in ("subject=Group/twice", "subject:Group=twice", "subject=Group/twice,Device/twice", "patient=twice"):
+        assert ids(get(f"Media?{query}")) == []
+    narrow = get("Media?subject=twice", scope="user/Media.rs user/Group.rs")
+    assert ids(narrow) == [], "only what the caller may see can be meant"
+
+
 def test_large_or_list_is_indexed(world: tuple[Served, Watch], get: Get) -> None:
     _, watch = world
 

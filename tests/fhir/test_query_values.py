@@ -114,6 +114,9 @@ def test_a_bare_id_is_one_of_the_target_types() -> None:
     keys = {test.key for test in found.tests if isinstance(test, ReferenceTest)}
     assert Key("Patient", "x") in keys
     assert Key("Organization", "x") not in keys
+    assert all(test.untyped for test in found.tests if isinstance(test, ReferenceTest))
+    typed = Match("subject", (ReferenceTest(key=Key("Patient", "x")),))
+    assert only(search(SERVED, "subject=Patient/x")) == typed
 
 
 def test_a_logical_reference_is_a_token() -> None:
