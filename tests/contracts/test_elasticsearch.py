@@ -224,21 +224,6 @@ def test_what_waits_is_neither_found_nor_counted(empty: Place) -> None:
     assert empty.run(index.patients(narrowed, without=[Key("Media", name) for name in "abc"])) == 0
 
 
-def test_a_page_does_not_wait_for_its_total(empty: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in "abc":
-        empty.put(f"Media/{name}")
-    empty.run(empty.engine.documents("g").refresh())
-    index, narrowed = empty.engine.index("g"), EVERYBODY.narrow(OfType(frozenset({"Media"})), types=TYPES)
-    page = Page(1, total="accurate")
-    monkeypatch.setattr("fhirmedia.backends.elastic.searching.COUNTED_ALONG", 2)
-    assert empty.run(index.search(narrowed, page=page)).total == 3
-    monkeypatch.setattr("fhirmedia.backends.elastic.searching._GRACE_S", 0.0)
-    monkeypatch.setattr("fhirmedia.backends.elastic.index.COUNT_S", 0.0001)
-    hits = empty.run(index.search(narrowed, page=page))
-    assert (hits.keys, hits.total) == ((Key("Media", "a"),), None)
-    assert empty.run(index.search(narrowed, page=Page(0, total="accurate"))).total == 3, "nothing else is asked for"
-
-
 def test_facts_and_spellings_of_any_length_are_kept(empty: Place) -> None:
     label, code = "system|" + "L" * 40_000, "C" * 40_000
     facts = Facts(patients=("p",), labels=(label,), status="S" * 40_000, tokens={"kind": (label,)})

@@ -20,7 +20,7 @@ from fhirmedia.backends.migrations import make_schema
 from fhirmedia.backends.sqlite import open_writer
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Record
-from fhirmedia.ports.index import Hits, Page
+from fhirmedia.ports.index import Page
 from fhirmedia.r4.query import (
     EVERYTHING,
     All,
@@ -82,16 +82,13 @@ def written(writer: IndexWriter, connection: sqlite3.Connection, *entries: Index
 
 
 def search(path: Path, query: Query, page: Page, *, budget_s: float = 10.0) -> list[str]:
-    return [key.id for key in hits(path, query, page, budget_s=budget_s).keys]
-
-
-def hits(path: Path, query: Query, page: Page, *, budget_s: float) -> Hits:
-    async def run() -> Hits:
+    async def run() -> list[str]:
         index = SqlSearchIndex(path, readers=1, budget_s=budget_s)
         try:
-            return await index.search(FULL.narrow(query, types=TYPES), page=page)
+            hits = await index.search(FULL.narrow(query, types=TYPES), page=page)
         finally:
             await index.close()
+        return [key.id for key in hits.keys]
 
     return asyncio.run(run())
 
@@ -254,16 +251,6 @@ def test_a_search_beyond_its_budget_is_stopped(path: Path, connection: sqlite3.C
         search(path, costly, page, budget_s=0.0)
     assert caught.value.category is Category.TOO_COSTLY
     assert search(path, costly, Page(2)) == ["m00000", "m00001"]
-
-
-def test_a_page_does_not_wait_for_its_total(path: Path, connection: sqlite3.Connection) -> None:
-    written(IndexWriter(), connection, *(media(number, when=(DateValue(number, number + 1),)) for number in range(800)))
-    costly = Not(Match("when", tuple(DateTest("sa", number, number) for number in range(2000, 2200))))
-    for total in ("accurate", "bounded"):
-        found = hits(path, costly, Page(2, total=total), budget_s=0.0)
-        assert ([key.id for key in found.keys], found.total) == (["m00000", "m00001"], None)
-        assert found.next is not None
-        assert hits(path, costly, Page(2, total=total), budget_s=10.0).total == 800
 
 
 def test_within_a_transaction_only_the_budget_is_a_refusal(path: Path, connection: sqlite3.Connection) -> None:

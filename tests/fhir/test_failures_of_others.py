@@ -103,18 +103,9 @@ def test_unknown_parameter_is_refused_also_in_compartment(get: Get) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    [
-        "_filter=x",
-        "_query=x",
-        "_list=x",
-        "_score=1",
-        "_containedType=both",
-        "_contained=true",
-        "near=1|2",
-        "phonetic=x",
-        "patient.phonetic=x",
-    ],
-)
+    ["_filter=x", "_query=x", "_list=x", "_score=1", "_containedType=both", "_contained=true", "near=1|2",
+     "phonetic=x", "patient.phonetic=x"],
+)  # fmt: skip
 def test_unsupported_special_is_refused(get: Get, query: str) -> None:
     named = query.partition("=")[0].rpartition(".")[2]
     for lenient in (False, True):
@@ -210,27 +201,6 @@ def test_bare_reference_id_is_typed(get: Get) -> None:
         for who in ("anna", "Patient/anna")
     ]
     assert plans[0] == plans[1]
-
-
-def test_a_bare_id_that_several_have_needs_its_type(served: Served, get: Get) -> None:
-    for kind in ("Group", "Device"):
-        body = {"resourceType": kind, "id": "twice", **({"type": "person", "actual": True} if kind == "Group" else {})}
-        answer = served.http.put(f"{served.base}/{kind}/twice", json=body, headers=served.importer())
-        assert answer.status_code == 201, answer.text
-        if kind == "Group":
-            assert ids(get("Media?subject=twice")) == [], "one alone has it"
-    for query in (
-        "Media?subject=twice",
-        "Media?subject=anna,twice&_summary=count",
-        "$media-stats?_type=Media&subject=twice&facet=kind",
-    ):
-        told = refusal(get(query), 400)
-        assert told["code"] == "multiple-matches"
-        assert told["diagnostics"].startswith("parameter 'subject': Device, Group each have a resource of that id")
-    for query in ("subject=Group/twice", "subject:Group=twice", "subject=Group/twice,Device/twice", "patient=twice"):
-        assert ids(get(f"Media?{query}")) == []
-    narrow = get("Media?subject=twice", scope="user/Media.rs user/Group.rs")
-    assert ids(narrow) == [], "only what the caller may see can be meant"
 
 
 def test_large_or_list_is_indexed(world: tuple[Served, Watch], get: Get) -> None:
