@@ -30,7 +30,7 @@ class ElasticIndex:
         return "elasticsearch"
 
     async def search(self, query: NarrowedQuery, *, page: Page, without: Collection[Key] = ()) -> Hits:
-        """The page and, if wanted, the total. Raises Failure TOO_COSTLY, UNAVAILABLE."""
+        """The page and, if wanted, the total. Raises Failure TOO_COSTLY, UNAVAILABLE, NOT_IMPLEMENTED."""
         shape = self._shape()
         found = await self._searching.send(query, shape, page_body(page, shape), without=without)
         with understood():
