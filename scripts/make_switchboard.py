@@ -15,19 +15,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fhirmedia.r4.registry import BUILT_IN, COMMON
+from fhirmedia.r4.registry import BUILT_IN, COMMON, LEFT_OUT
 from fhirmedia.r4.switchboard import Definition, Switchboard, read_switchboard
 
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
 FILE = "CapabilityStatement-fhirmedia.json"
 INDEXED = ("token", "date", "reference", "string", "uri", "number", "quantity", "composite", "special")
 """Search types that engines keep values or words of."""
-
-LEFT_OUT = {
-    "phonetic": "a sound is not kept, and R4 leaves open which algorithm it would be",
-    "near": "places have no distance here",
-}
-"""Codes that have an expression and are yet not served, with the reason."""
 
 
 def search_parameters(board: Switchboard, type: str) -> list[dict[str, str]]:

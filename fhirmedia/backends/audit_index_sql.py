@@ -15,7 +15,7 @@ from typing import Literal
 from fhirmedia.access.grant import NarrowedQuery
 from fhirmedia.backends.audit_conditions import Condition, condition_of
 from fhirmedia.backends.audit_index_tables import open_index, transaction
-from fhirmedia.backends.sqlite import failure_of
+from fhirmedia.backends.sqlite import failure_of, is_interrupt
 from fhirmedia.core.audit_chain import ChainedRow
 from fhirmedia.core.disclosure import Disclosure, decode_disclosure
 from fhirmedia.core.errors import Category, Failure
@@ -158,7 +158,7 @@ class AuditIndexSql:
             try:
                 return self._hits(condition, order, page)
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                if is_interrupt(error):
                     raise Failure(Category.TOO_COSTLY, "The search takes too long; narrow it.") from None
                 raise failure_of(error) from error
             finally:
@@ -166,18 +166,27 @@ class AuditIndexSql:
 
     def _hits(self, condition: Condition, order: "Order", page: Page) -> Hits:
         text, values = condition
-        total = self._total(condition, page)
         if page.count == 0:
-            return Hits((), None, total)
+            return Hits((), None, self._total(condition, page))
         if page.after is not None:
             beyond, bounds = order.after(page.after)
             text, values = f"{text} AND {beyond}", (*values, *bounds)
         statement = f"SELECT at, {_PLACE} FROM event WHERE {text} ORDER BY {order.text} LIMIT ?"
         rows = self._connection.execute(statement, (*values, page.count + 1)).fetchall()
         keys = tuple(Key(AUDIT_EVENT, str(EventId(*place))) for _, *place in rows[: page.count])
+        total = self._total_in_time(condition, page)
         if len(rows) <= page.count:
             return Hits(keys, None, total)
         return Hits(keys, Position((rows[page.count - 1][0],), keys[-1]), total)
+
+    def _total_in_time(self, condition: Condition, page: Page) -> int | None:
+        """None where counting took what the page has left of its time."""
+        try:
+            return self._total(condition, page)
+        except sqlite3.OperationalError as error:
+            if is_interrupt(error):
+                return None
+            raise
 
     def _total(self, condition: Condition, page: Page) -> int | None:
         if page.total == "none":

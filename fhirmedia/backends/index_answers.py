@@ -4,12 +4,13 @@ import sqlite3
 
 from fhirmedia.backends.index_dialect import Sql, sql
 from fhirmedia.backends.index_plan import VISITED_FOR_TOTAL, Plan
+from fhirmedia.backends.sqlite import is_interrupt
 from fhirmedia.core.records import Key
 from fhirmedia.ports.index import Hits, Page, Position, SortValue
 
 
 def answer(connection: sqlite3.Connection, plan: Plan, page: Page) -> Hits:
-    """The hits of the page, and the total if it is wanted and may be told."""
+    """The hits of the page, and the total if it is wanted and may be told; beside a page, if there is time for it."""
     keys: list[Key] = []
     last: Position | None = None
     more = False
@@ -28,7 +29,13 @@ def answer(connection: sqlite3.Connection, plan: Plan, page: Page) -> Hits:
             last = Position((None,) * segment.missing + values, keys[-1])
         if more:
             break
-    return Hits(tuple(keys), last if more else None, _total(connection, plan, page, counted=counted))
+    try:
+        total = _total(connection, plan, page, counted=counted)
+    except sqlite3.OperationalError as error:
+        if page.count == 0 or not is_interrupt(error):
+            raise
+        total = None
+    return Hits(tuple(keys), last if more else None, total)
 
 
 def _total(connection: sqlite3.Connection, plan: Plan, page: Page, *, counted: int | None) -> int | None:

@@ -22,7 +22,7 @@ from fhirmedia.backends.index_plan import Plan, Planner
 from fhirmedia.backends.index_record_words import RecordWords, Texts, asks_for_dropped, too_long
 from fhirmedia.backends.index_terms import SYSTEM, UNKNOWN, KnownTerms
 from fhirmedia.backends.index_words import equip
-from fhirmedia.backends.sqlite import failure_of, open_reader
+from fhirmedia.backends.sqlite import failure_of, is_interrupt, open_reader
 from fhirmedia.core.records import Key, parse_key
 from fhirmedia.ports.index import Hits, Page, Pointer
 from fhirmedia.r4.query import Query
@@ -180,7 +180,7 @@ class SqlSearchIndex:
             _, plan = plan_of(connection, self.terms, query, page, texts=self._texts, is_over=is_over, watch=watch)
             answer(connection, plan, replace(page, total="none"))
         except sqlite3.Error as error:
-            if not _is_interrupt(error):
+            if not is_interrupt(error):
                 raise
             return f"more than {next(looks)}: it takes too long"
         finally:
@@ -260,7 +260,7 @@ def search_within(
     try:
         return hits_of(connection, KnownTerms(), query.query, page, texts=texts, is_over=is_over)
     except sqlite3.Error as error:
-        if _is_interrupt(error):
+        if is_interrupt(error):
             raise too_long() from None
         raise
     finally:
@@ -332,10 +332,6 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if _is_interrupt(error):
+        if is_interrupt(error):
             raise too_long() from None
         raise failure_of(error) from error
-
-
-def _is_interrupt(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT

@@ -47,6 +47,11 @@ def disk_failed(error: sqlite3.Error) -> bool:
     return code not in _HARMLESS and code & 0xFF in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT)
 
 
+def is_interrupt(error: sqlite3.Error) -> bool:
+    """Whether a statement was stopped because its time was up."""
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT
+
+
 def failure_of(error: sqlite3.Error) -> Failure:
     """The Failure a client sees for a database error; its text holds nothing of the statement."""
     if getattr(error, "sqlite_errorcode", 0) in NO_ROOM:

@@ -23,6 +23,7 @@ from fhirmedia.custody.paging import Found, Walk, bookmark
 from fhirmedia.custody.proposal import Proposal, Proposals
 from fhirmedia.custody.statistics import Statistics, Told, counting_for
 from fhirmedia.custody.telling import RequestNote, Telling
+from fhirmedia.custody.untyped import refusal, several_meant
 from fhirmedia.custody.writing import Writing, Written
 from fhirmedia.ports.records import Content, RecordTransaction
 from fhirmedia.r4.audit_event import AUDIT_EVENT
@@ -122,11 +123,13 @@ class Session:
     ) -> Found:
         """Records of one page with what goes along, and where it ended; fewer matches rather than cut includes.
 
-        Raises Failure FORBIDDEN, TOO_COSTLY.
+        Raises Failure FORBIDDEN, TOO_COSTLY; INVALID for an id that several resources have, when a walk begins.
         """
         if walk.count == 0:
             return await self._number(query, types, walk)
         narrowed = self._grant.narrow(query, types=types)
+        if walk.after is None:
+            await self._require_types(query)
         found = await self._page(narrowed, types, walk)
         total, count = found.total, len(found.records)
         while (included := await self._including().along_with(found.records, includes)) is None:
@@ -138,18 +141,30 @@ class Session:
             self._touch(record, "listed")
         return Found(found.records, total, found.after, included, found.freshness)
 
+    async def _require_types(self, query: Query) -> None:
+        """Raises Failure INVALID where a reference is asked for by an id that several visible resources have."""
+        found = await several_meant(self._stores, self._grant, query)
+        if found is not None:
+            parameter, records = found
+            for record in records:
+                self._touch(record, "listed")
+            raise refusal(parameter, records)
+
     async def _number(self, query: Query, types: Sequence[str], walk: Walk) -> Found:
         """The total alone; as `statistics` tells it, where that is made for who asks."""
         if self._grant.listable(types) != frozenset(types) and self._stores.views.keys().isdisjoint(types):
             return Found((), (await self.statistics(query, {}, types=types)).total, None)
+        narrowed = self._grant.narrow(query, types=types)
+        await self._require_types(query)
         self._touched += await told_of(self._stores, self._grant, [query], types=types)
-        return await self._page(self._grant.narrow(query, types=types), types, walk)
+        return await self._page(narrowed, types, walk)
 
     async def statistics(self, query: Query, divided: Mapping[str, Query], *, types: Sequence[str]) -> Statistics:
         """How many records a query selects, and how those of each named query divide by the facet of its name.
 
-        Who may not list them: no number of few Patients, and so often. Raises FORBIDDEN, TOO_COSTLY, THROTTLED.
+        Who may not list them: no number of few Patients, and so often. Raises THROTTLED, and what `search` raises.
         """
+        await self._require_types(query)
         self._touched += await told_of(self._stores, self._grant, [query, *divided.values()], types=types)
         return await counting_for(self._stores, self._caller, self._grant, self._clock).of(query, divided, types=types)
 

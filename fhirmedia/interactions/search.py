@@ -57,7 +57,7 @@ async def search(
     async with archive.custodian.session(asker.caller, interaction, note=asker.note) as session:
         walk = Walk(_count(parsed), parsed.sort, after, _total(parsed, first=after is None), strong)
         found = await session.search(parsed.query, types=parsed.types, walk=walk, includes=parsed.includes)
-    bundle = _bundle(archive, asker, where, parsed, found=found, now=now)
+    bundle = _bundle(archive, asker, where, parsed, found=found, now=now, counted=walk.total == "accurate")
     return Searched(bundle, None if found.freshness is None else found.freshness.lag_ms)
 
 
@@ -96,6 +96,7 @@ def _bundle(
     *,
     found: Found,
     now: int,
+    counted: bool,
 ) -> bytes:
     url = f"{archive.base_url}/{where.path}"
     applied = encode_query(parsed.applied)
@@ -134,6 +135,9 @@ def _bundle(
         remarks.append(
             Issue("suppressed", "The number is not told: it is of fewer than five patients.", severity="information")
         )
+    elif counted and found.total is None:
+        text = "There was no time left to count the matches: the total is left out."
+        remarks.append(Issue("too-costly", text, severity="warning"))
     if found.freshness is not None:
         remarks += found.freshness.remarks
     outcome = operation_outcome(remarks) if remarks else None

@@ -24,8 +24,9 @@ class Position:
 class Page:
     """One page of a walk: order, how many rows, after which row, and how the total is wanted.
 
-    `total`: `none`; `accurate` counts exactly or raises TOO_COSTLY; `bounded` counts up to `total_limit` rows and
-    leaves the total out above it. `count` 0 asks for the total alone. `strong`: nothing that was changed before may be
+    `total`: `none`; `accurate` counts exactly; `bounded` counts up to `total_limit` rows and leaves the total out above
+    it. A page comes first: its total is left out where there is no time left to count. `count` 0 asks for the total
+    alone, which raises TOO_COSTLY then. `strong`: nothing that was changed before may be
     missing, even if that takes a while.
     """
 
@@ -47,7 +48,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """The Keys of a page in order, where it ended (None: nothing follows), and the total if it was counted.
+    """The Keys of a page in order, where it ended (None: nothing follows), and the total (None: it was not counted).
 
     `freshness` is None where nothing but the records' own database could have answered.
     """

@@ -37,12 +37,16 @@ class DateTest:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceTest:
-    """A local record, any version unless one is named; or an absolute URL; or a logical identifier."""
+    """A local record, any version unless one is named; or an absolute URL; or a logical identifier.
+
+    `untyped`: the id alone was asked for, and may be of other types as well.
+    """
 
     key: Key | None = None
     version: int | None = None
     url: str | None = None
     identifier: TokenTest | None = None
+    untyped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The half of a chain that looks into contained resources: the condition at its end, asked of the container itself."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 from fhirmedia.r4.contained import TYPE, field, shipped
@@ -37,10 +38,10 @@ def _inside(asked: Query, code: str, type: str, known: frozenset[str]) -> Query 
             return Not(Missing(field(code, type, parameter)))
         case Not(part) if (inner := _inside(part, code, type, known)) is not None:
             return All((there_is_one, Not(inner)))
-        case Any(parts):
+        case All(parts) | Any(parts):
             each = [_inside(part, code, type, known) for part in parts]
             some = tuple(part for part in each if part is not None)
-            return Any(some) if len(some) == len(each) else None
+            return replace(asked, parts=some) if len(some) == len(each) else None
         case _:
             return None
 

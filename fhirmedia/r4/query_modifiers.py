@@ -21,7 +21,7 @@ from fhirmedia.r4.query_values import (
     token_tests,
     typed_reference_tests,
 )
-from fhirmedia.r4.query_words import word_query
+from fhirmedia.r4.query_words import string_word_query, word_query
 from fhirmedia.r4.registry import Kind
 from fhirmedia.r4.texts import CODED, OF_CODED
 from fhirmedia.r4.tokens import OF_TYPE
@@ -57,6 +57,8 @@ def condition(asked: Asked, modifier: str | None, *, text: str, context: SearchC
         return word_query(asked.code, text, code=asked.code)
     if asked.kind == "token" and modifier == "text" and (not asked.element_types or asked.element_types & CODED):
         return word_query(asked.code + OF_CODED, text, code=asked.code, grammar=False)
+    if asked.kind == "string" and modifier == "text":
+        return string_word_query(asked, text)
     if modifier == "missing":
         return _missing(asked, text)
     values = split_unescaped(text, ",")

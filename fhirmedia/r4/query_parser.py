@@ -5,12 +5,25 @@ for leniency is forgiven a parameter name nobody knows and an empty value, nothi
 and left out of what the self link states.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.ids import FHIR_ID
-from fhirmedia.r4.query import All, InCompartment, Match, OfType, Query, ReferenceTest, SortKey
+from fhirmedia.r4.query import (
+    All,
+    Chain,
+    Has,
+    InCompartment,
+    Match,
+    OfType,
+    Query,
+    ReferenceTest,
+    SortKey,
+    StringTest,
+    leaves,
+)
 from fhirmedia.r4.query_asked import SearchContext
 from fhirmedia.r4.query_chains import HAS, named_condition
 from fhirmedia.r4.query_includes import INCLUDE, MAX_INCLUDES, REVINCLUDE, Include, read_include
@@ -25,6 +38,7 @@ from fhirmedia.r4.query_results import (
     still_indexed,
 )
 from fhirmedia.r4.query_string import MAX_PARAMETERS, speakable
+from fhirmedia.r4.registry import LEFT_OUT
 
 __all__ = ["ParsedSearch", "SearchContext", "parse_search"]
 
@@ -140,6 +154,8 @@ class _Reading:
         found = named_condition(name, value, types=self._types, context=self._context)
         code, colon, modifier = name.partition(":")
         if found is None:
+            for left_out in sorted(LEFT_OUT.keys() & set(re.split("[.:]", name))):
+                raise _invalid(f"parameter '{left_out}' is not supported", left_out)
             names = ", ".join(self._types)
             said = speakable(name if code == HAS or "." in name else code)
             why = still_indexed(name, self._context.registry) or f"is unknown on {names}"
@@ -180,13 +196,17 @@ class _Reading:
         return tuple(dict.fromkeys(include for several in self._includes for include in several))
 
     def _refuse_costly_contains(self, *, bounded: bool) -> None:
-        """No index serves `:contains`: something else has to bound it, or the types have to be small ones."""
-        contains = [code for code, modifier, _ in self._asked if modifier == "contains"]
-        selective = any(modifier not in ("contains", "not", "missing") for _, modifier, _ in self._asked)
+        """No index serves the inside of strings: something else has to bound it, or the types have to be small ones."""
+        costly = [(code, modifier) for code, modifier, found in self._asked if _looks_inside(modifier, found)]
+        selective = any(
+            modifier not in ("not", "missing") and not _looks_inside(modifier, found)
+            for _, modifier, found in self._asked
+        )
         small = all(self._context.registry.types[type].directory for type in self._types)
-        if contains and not (bounded or selective or small):
-            text = f"parameter '{contains[0]}': ':contains' needs another condition beside it"
-            raise Failure(Category.TOO_COSTLY, text, expression=f"http.{contains[0]}")
+        if costly and not (bounded or selective or small):
+            code, modifier = costly[0]
+            text = f"parameter '{code}': ':{modifier}' needs another condition beside it"
+            raise Failure(Category.TOO_COSTLY, text, expression=f"http.{code}")
 
 
 def _listed_types(
@@ -225,6 +245,25 @@ def _searched(name: str, context: SearchContext) -> bool:
 
 def _in_compartment(name: str, context: SearchContext) -> bool:
     return name == COMPARTMENT_TYPE or bool(context.registry.types[name].membership)
+
+
+def _looks_inside(modifier: str | None, query: Query) -> bool:
+    """Whether a string may have to be looked through: for `:contains`, and for a word behind others."""
+    return modifier == "contains" or (modifier == "text" and _has_contains(query))
+
+
+def _has_contains(query: Query) -> bool:
+    for leaf in leaves(query):
+        match leaf:
+            case Match(_, tests):
+                if any(isinstance(test, StringTest) and test.mode == "contains" for test in tests):
+                    return True
+            case Chain(_, inside) | Has(_, inside):
+                if _has_contains(inside):
+                    return True
+            case _:
+                pass
+    return False
 
 
 def _binds_one_patient(query: Query) -> bool:

@@ -5,6 +5,7 @@ Lists and hierarchies are resolved while the search is read, so engines see code
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from fhirmedia.r4.query import TokenTest
 from fhirmedia.r4.query_asked import Piece, SearchContext
@@ -17,6 +18,7 @@ MEDIA_TYPES = "urn:ietf:bcp:13"
 """The system of media types, whose hierarchy is in their spelling."""
 
 _MEDIA_TYPE = re.compile(r"[a-z]+(/[a-z0-9!#$&^_.+-]+)?", re.IGNORECASE)
+_WITH_PARAMETERS = re.compile(rf"{_MEDIA_TYPE.pattern}(;[^;]*){{0,8}}", re.IGNORECASE)
 
 
 def in_set_tests(piece: Piece, _context: SearchContext) -> tuple[TokenTest, ...]:
@@ -33,18 +35,21 @@ def below_tests(piece: Piece, _context: SearchContext) -> tuple[TokenTest, ...]:
     found = terminology().below(code, system=system)
     if found:
         return _tests(found)
-    if _has_media_types(piece) and system in (None, MEDIA_TYPES) and _MEDIA_TYPE.fullmatch(code):
+    if _has_media_types(piece, system) and _MEDIA_TYPE.fullmatch(code):
         return (TokenTest(token_value(None, code).code, below=True),)
     raise piece.refuse("the code stands in no hierarchy this server holds")
 
 
 def above_tests(piece: Piece, _context: SearchContext) -> tuple[TokenTest, ...]:
-    """`:above`: the code and what lies above it."""
+    """`:above`: the code and what lies above it; of a media type, what it begins with, down to its top level."""
     system, code = _coded(piece)
     found = terminology().above(code, system=system)
-    if not found:
-        raise piece.refuse("the code stands in no hierarchy this server holds")
-    return _tests(found)
+    if found:
+        return _tests(found)
+    if _has_media_types(piece, system) and _WITH_PARAMETERS.fullmatch(code):
+        cuts = [len(code), *(at for at, sign in enumerate(code) if sign == ";"), code.find("/")]
+        return tuple(TokenTest(token_value(None, code[:cut]).code) for cut in cuts if cut > 0)
+    raise piece.refuse("the code stands in no hierarchy this server holds")
 
 
 def of_type_tests(piece: Piece, context: SearchContext) -> tuple[TokenTest, ...]:
@@ -59,10 +64,11 @@ def of_type_tests(piece: Piece, context: SearchContext) -> tuple[TokenTest, ...]
     return tuple(TokenTest(f"{kind.code}|{form}", kind.system) for form in forms)
 
 
-def _has_media_types(piece: Piece) -> bool:
-    """Whether the parameter has media types, or codes nobody says the system of."""
+def _has_media_types(piece: Piece, system: str | None) -> bool:
+    """Whether the parameter has codes of that system that are media types, or codes nobody says the system of."""
     asked = piece.asked
-    return MEDIA_TYPES in asked.code_systems or (asked.element_types <= {"string"} and not asked.code_systems)
+    unsaid = asked.element_types <= {"string"} and not asked.code_systems
+    return system in (None, MEDIA_TYPES) and (unsaid or MEDIA_TYPES in asked.code_systems)
 
 
 def _coded(piece: Piece) -> tuple[str | None, str]:
@@ -73,6 +79,7 @@ def _coded(piece: Piece) -> tuple[str | None, str]:
     return (system[0] if system else None), code
 
 
+@lru_cache(maxsize=256)
 def _tests(coded: tuple[Coded, ...]) -> tuple[TokenTest, ...]:
     values = (token_value(system, code) for system, code in coded)
     return tuple(TokenTest(value.code, value.system) for value in values)

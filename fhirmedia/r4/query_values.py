@@ -100,7 +100,7 @@ def reference_tests(piece: Piece, context: SearchContext) -> Tests:
         return (ReferenceTest(key=target.key, version=target.version),)
     if FHIR_ID.match(text):
         targets = piece.asked.targets or tuple(context.registry.types)
-        return tuple(ReferenceTest(key=Key(name, text)) for name in targets)
+        return tuple(ReferenceTest(key=Key(name, text), untyped=len(targets) > 1) for name in targets)
     if target.url is not None and _ABSOLUTE.fullmatch(text):
         return (ReferenceTest(url=bounded(text)),)
     raise piece.refuse("the value is not a reference: an id, a type of FHIR R4 and an id, or an absolute URL")

@@ -1,5 +1,7 @@
 """Words asked for: `text`, `_text`, `_content` and the modifier `:text` (FHIR R4, search 3.1.1.4.19 and 3.1.1.4.5).
 
+Of strings no words are kept: theirs are looked for in the plain forms that any search of strings compares.
+
 Words are joined by AND, each the beginning of a word; `"a phrase"` is adjacent whole words, `a OR b` an alternative,
 `-a` must be absent. There are no wildcards, no field names and no brackets; a comma is FHIR's own OR.
 """
@@ -7,13 +9,16 @@ Words are joined by AND, each the beginning of a word; `"a phrase"` is adjacent 
 import re
 
 from fhirmedia.core.errors import Category, Failure
-from fhirmedia.r4.fold import plain
-from fhirmedia.r4.query import Any, Query, Text
+from fhirmedia.r4.fold import indexed_plain, plain
+from fhirmedia.r4.query import All, Any, Match, Query, StringTest, Text
+from fhirmedia.r4.query_asked import Asked
 from fhirmedia.r4.query_string import split_unescaped, unescape
 from fhirmedia.r4.word_tests import words_in
 
 MAX_WORDS = 32
 _PIECE = re.compile(r'\s*(-?)(?:"([^"]*)"|([^\s"]+))')
+_PARTED = frozenset({"HumanName", "Address"})
+"""Types of which each later word has a value of its own."""
 _FORBIDDEN = re.compile(r"[*~^:(){}\[\]<>]")
 
 
@@ -32,9 +37,41 @@ def word_query(field: str, text: str, *, code: str, grammar: bool = True) -> Que
     return read[0] if len(read) == 1 else Any(tuple(read))
 
 
+def string_word_query(asked: Asked, text: str) -> Query:
+    """The Query for strings in which each word of `text` begins some word, in any order; a comma is OR.
+
+    Raises Failure INVALID for a text without words, TOO_COSTLY for more than 32 words.
+    """
+    pieces = [unescape(piece) for piece in split_unescaped(text, ",")]
+    if len(pieces) > MAX_WORDS:
+        raise _too_many(asked.code)
+    read = [_words_of(piece, asked.code) for piece in pieces]
+    if sum(map(len, read)) > MAX_WORDS:
+        raise _too_many(asked.code)
+    each = [[Match(asked.code, _beginning(word, asked)) for word in words] for words in read]
+    found: list[Query] = [words[0] if len(words) == 1 else All(tuple(words)) for words in each]
+    return found[0] if len(found) == 1 else Any(tuple(found))
+
+
+def _words_of(text: str | None, code: str) -> list[str]:
+    if text is None:
+        raise _escaped(code)
+    words = plain(text).split()
+    if not words:
+        raise _refuse(code, "the value has neither letters nor digits")
+    return words
+
+
+def _beginning(word: str, asked: Asked) -> tuple[StringTest, ...]:
+    first = StringTest("starts", indexed_plain(word))
+    if asked.element_types and asked.element_types <= _PARTED:
+        return (first,)
+    return first, StringTest("contains", f" {indexed_plain(word)}")
+
+
 def _read(field: str, text: str | None, code: str, *, grammar: bool) -> Text:
     if text is None:
-        raise _refuse(code, "a backslash may only stand before a comma, a dollar sign, a bar or a backslash")
+        raise _escaped(code)
     if not grammar:
         alternatives: list[list[str]] = [[word for word in text.split() if plain(word)]]
         excluded: list[str] = []
@@ -71,6 +108,10 @@ def _parsed(text: str, code: str) -> tuple[list[list[str]], list[str]]:
 
 def _too_many(code: str) -> Failure:
     return Failure(Category.TOO_COSTLY, f"parameter '{code}': at most {MAX_WORDS} words")
+
+
+def _escaped(code: str) -> Failure:
+    return _refuse(code, "a backslash may only stand before a comma, a dollar sign, a bar or a backslash")
 
 
 def _refuse(code: str, rule: str) -> Failure:

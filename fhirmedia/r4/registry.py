@@ -34,6 +34,12 @@ COMMON = ("_id", "_lastUpdated", "_tag", "_profile", "_security", "_source")
 BUILT_IN = {NARRATIVE: "DomainResource-text", CONTENT: "Resource-content"}
 """Parameters R4 gives no expression: they look at words that every resource has; with the ids of their definitions."""
 
+LEFT_OUT = {
+    "phonetic": "a sound is not kept, and R4 leaves open which algorithm it would be",
+    "near": "places have no distance here",
+}
+"""Codes of R4 that have an expression and are yet not served, with the reason."""
+
 
 @dataclass(frozen=True, slots=True)
 class Component:

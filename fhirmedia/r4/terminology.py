@@ -1,6 +1,7 @@
 """The code lists and hierarchies of `profiles/`: what a ValueSet holds, what lies below and above a code.
 
-Nothing is asked of anybody else: a ValueSet or a hierarchy that does not stand there is unknown.
+R4's own are the lists it binds as required, where their codes can be named one by one. Nothing is asked of anybody
+else: a ValueSet or a hierarchy that does not stand there is unknown.
 """
 
 import json
@@ -17,6 +18,7 @@ Coded = tuple[str, str]
 """System and code."""
 
 _SYSTEMS, _SETS = "CodeSystem", "ValueSet"  # type-name: the folders of definitions are called like what they hold
+_OF_R4, _OF_V3 = "http://hl7.org/fhir/ValueSet", "http://terminology.hl7.org/ValueSet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def read_terminology(folder: Traversable) -> Terminology:
         for coded, above in _concepts(system.get("concept", ()), url, ()):
             parents[coded] = above
             codes.setdefault(url, []).append(coded)
-    members: dict[str, tuple[Coded, ...]] = {}
+    members = dict(_required(folder))
     for listed in _files(folder, _SETS):
         found = tuple(each for part in listed["compose"]["include"] for each in _included(part, codes))
         members[listed["url"]] = members[f"{_SETS}/{listed['id']}"] = found
@@ -87,6 +89,17 @@ def _files(folder: Traversable, kind: str) -> Iterator[dict[str, Any]]:
     if held.is_dir():
         for file in sorted(held.iterdir(), key=lambda file: file.name):
             yield json.loads(file.read_text("utf-8"))
+
+
+def _required(folder: Traversable) -> Iterator[tuple[str, tuple[Coded, ...]]]:
+    """R4's lists by the URL of their ValueSet."""
+    held = folder / "r4" / "codes"
+    for file in sorted(held.iterdir(), key=lambda file: file.name) if held.is_dir() else ():
+        name = file.name.removesuffix(".json")
+        facts = json.loads(file.read_text("utf-8"))
+        if "pattern" not in facts and None not in facts["systems"].values():
+            codes = tuple((system, code) for system, listed in facts["systems"].items() for code in listed)
+            yield f"{_OF_V3 if name.startswith('v3-') else _OF_R4}/{name}", codes
 
 
 def _concepts(concepts: Any, system: str, above: tuple[Coded, ...]) -> Iterator[tuple[Coded, tuple[Coded, ...]]]:

@@ -27,7 +27,7 @@ COMMON: Mapping[str, str] = MappingProxyType({
 RESULT: Mapping[str, str] = MappingProxyType({
     "_sort": "Up to four parameters to order by, separated by commas; a minus sign in front turns the order round.",
     "_count": "Matches on a page: 50 unless stated, at most 1000; 0 asks for the total alone.",
-    "_total": "accurate counts all matches, none leaves the total out; across patients it is left out above 1000.",
+    "_total": "accurate counts all, if there is time, none leaves the total out; across patients it ends at 1000.",
     "_summary": "true, text or data show parts of each match, count only the total.",
     "_elements": "Names of root elements to show, separated by commas; mandatory ones come along.",
     "_include": "Type:parameter; what the matches refer to by it comes along.",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhirmedia.backends.audit_conditions import condition_of
+from fhirmedia.backends.audit_conditions import Condition, condition_of
 from fhirmedia.backends.audit_index_sql import AuditIndexSql
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, parse_key
@@ -257,6 +257,23 @@ def test_order_by_other_parameters_is_refused(index: AuditIndexSql) -> None:
     with pytest.raises(Failure) as refused:
         found(index, EVERYTHING, Page(5, sort=(SortKey("outcome"),)))
     assert refused.value.category is Category.NOT_IMPLEMENTED
+
+
+def test_a_page_does_not_wait_for_its_total(index: AuditIndexSql, monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = "SELECT count(*) FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n)"
+    counting = AuditIndexSql._total
+
+    def slowly(self: AuditIndexSql, condition: Condition, page: Page) -> int | None:
+        self._connection.execute(endless).fetchone()
+        return counting(self, condition, page)
+
+    monkeypatch.setattr(index, "_seconds", 0.2)
+    monkeypatch.setattr(AuditIndexSql, "_total", slowly)
+    found = asyncio.run(index.search(narrowed(EVERYTHING), page=Page(2, total="accurate")))
+    assert (len(found.keys), found.total) == (2, None)
+    with pytest.raises(Failure) as caught:
+        asyncio.run(index.search(narrowed(EVERYTHING), page=Page(0, total="accurate")))
+    assert caught.value.category is Category.TOO_COSTLY
 
 
 def test_totals(index: AuditIndexSql) -> None:

@@ -105,12 +105,12 @@ def test_what_is_inside_a_query_was_answered_before() -> None:
     assert caught.value.category is Category.INTERNAL
 
 
-def test_more_terms_than_the_engine_takes_are_too_costly() -> None:
+def test_more_terms_than_the_engine_takes_are_not_sent() -> None:
     some = tuple(TokenTest(str(number)) for number in range(clauses.MOST_TERMS))
     assert len(clause_of(Match("identifier", some))["terms"]["t.identifier"]) == clauses.MOST_TERMS
     with pytest.raises(Failure) as caught:
         clause_of(Match("identifier", (*some, TokenTest("one more"))))
-    assert caught.value.category is Category.TOO_COSTLY
+    assert caught.value.category is Category.NOT_IMPLEMENTED
 
 
 def test_clauses_are_joined_without_changing_what_they_mean() -> None:

@@ -108,12 +108,14 @@ def test_unknown_parameter_is_refused_also_in_compartment(get: Get) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["_filter=x", "_query=x", "_list=x", "_score=1", "_containedType=both", "_contained=true", "near=1|2"]
-)
+    "query",
+    ["_filter=x", "_query=x", "_list=x", "_score=1", "_containedType=both", "_contained=true", "near=1|2",
+     "phonetic=x", "patient.phonetic=x"],
+)  # fmt: skip
 def test_unsupported_special_is_refused(get: Get, query: str) -> None:
-    refusal(get(f"Media?{query}"), 400)
-    if not query.startswith("near"):
-        refusal(get(f"Media?{query}", lenient=True), 400)
+    named = query.partition("=")[0].rpartition(".")[2]
+    for lenient in (False, True):
+        assert named in refusal(get(f"Media?{query}", lenient=lenient), 400)["diagnostics"]
 
 
 def test_escaped_separators_are_literal(get: Get) -> None:
@@ -242,6 +244,18 @@ def test_first_page_does_not_wait_for_total(get: Get, monkeypatch: pytest.Monkey
     first = get("Media?status=completed&_sort=-_lastUpdated").json()
     assert "total" not in first
     assert len(first["entry"]) == 50
+
+
+def test_a_total_there_is_no_time_for_is_left_out_with_a_warning(get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhirmedia.backends.index_sql._Budget.exceeded", lambda _self: True)
+    monkeypatch.setattr("fhirmedia.backends.index_sql._STEPS", 1_500)
+    page = get("Media?_total=accurate&_count=10").json()
+    assert [entry["search"]["mode"] for entry in page["entry"]] == ["match"] * 10 + ["outcome"]
+    (issue,) = page["entry"][-1]["resource"]["issue"]
+    assert (issue["severity"], issue["code"], "total" in page) == ("warning", "too-costly", False)
+    assert [each["relation"] for each in page["link"]] == ["self", "next"]
+    assert refusal(get("Media?_summary=count"), 400)["code"] == "too-costly"
+    assert "entry" not in get("Media?_summary=count&_id=m0001").json()
 
 
 @pytest.mark.parametrize(

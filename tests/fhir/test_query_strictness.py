@@ -89,7 +89,8 @@ def test_leniency_forgives_unknown_names_and_empty_values(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["patient=a_b", "status:in=x", "_has:Media:patient:status=x", "_include=Media:status", "status.name=x", "when=x",
-     "_count=x", "_sort=nonsense", "_filter=x", "status=a,,b", "_contained=true", "_text=x*"],
+     "_count=x", "_sort=nonsense", "_filter=x", "status=a,,b", "_contained=true", "_text=x*", "near=1|2",
+     "phonetic:exact=x"],
 )  # fmt: skip
 def test_leniency_forgives_nothing_else(text: str) -> None:
     assert refused(SERVED, text, lenient=True).category is Category.INVALID

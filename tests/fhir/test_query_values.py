@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from fhirmedia.core.errors import Category
 from fhirmedia.core.records import Key
 from fhirmedia.r4.query import (
+    All,
     Any,
     DateTest,
     Match,
@@ -114,6 +115,9 @@ def test_a_bare_id_is_one_of_the_target_types() -> None:
     keys = {test.key for test in found.tests if isinstance(test, ReferenceTest)}
     assert Key("Patient", "x") in keys
     assert Key("Organization", "x") not in keys
+    assert all(test.untyped for test in found.tests if isinstance(test, ReferenceTest))
+    typed = Match("subject", (ReferenceTest(key=Key("Patient", "x")),))
+    assert only(search(SERVED, "subject=Patient/x")) == typed
 
 
 def test_a_logical_reference_is_a_token() -> None:
@@ -129,6 +133,22 @@ def test_string_forms() -> None:
     assert found[0] == Match("name", (StringTest("contains", "oren"),))
     assert refused(MADE_UP, "name=...").category is Category.INVALID
     assert only(search(MADE_UP, "name=" + "a" * 300)) == Match("name", (StringTest("starts", "a" * 200),))
+
+
+def test_words_of_strings() -> None:
+    def begins(word: str) -> Match:
+        return Match("device-name", (StringTest("starts", word), StringTest("contains", f" {word}")))
+
+    assert conditions(search(SERVED, "device-name:text=Ö,B c&status=completed"))[0] == Any((
+        begins("o"), All((begins("b"), begins("c"))),
+    ))  # fmt: skip
+    found = only(search(SERVED, "name:text=Bo", type="Patient"))
+    assert found == Match("name", (StringTest("starts", "bo"),)), "each word of a name has a value"
+    for lonely in ("device-name:text=b", "device-name:text=b&status:not=x", "patient.given:text=b"):
+        assert refused(SERVED, lonely).category is Category.TOO_COSTLY
+    for many in ("b " * 33, "b," * 33 + "b", "b c," * 16 + "b"):
+        assert refused(SERVED, f"name:text={many}", type="Patient").category is Category.TOO_COSTLY
+    search(SERVED, "patient.name:text=b")
 
 
 def test_contains_is_bounded() -> None:

@@ -67,6 +67,7 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "content-type=video/mp4": "m-gait",
         "content-type:below=audio": "m-sound",
         "content-type:below=video/mp4": "m-gait",
+        "content-type:above=video/mp4;codecs=avc1": "m-gait",
         "content-type:missing=true": "m-lesion m-undated m-bo",
         "sop-instance=1.2.99.7": "m-lesion",
         "sop-instance=urn:dicom:uid|urn:oid:1.2.99.7": "m-lesion",

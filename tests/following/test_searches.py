@@ -58,6 +58,18 @@ def held_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     drained(served)
 
 
+def test_lists_too_long_for_the_index_are_answered_by_the_database(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for query in ("Media?status=completed,stopped,unknown", "Media?status:not=completed,stopped,unknown"):
+        found = ids(asked(served, query))
+        with monkeypatch.context() as changed:
+            changed.setattr("fhirmedia.backends.elastic.clauses.MOST_TERMS", 2)
+            answer = asked(served, query)
+        assert ids(answer) == found
+        assert float(answer.headers[LAG]) == 0 and remarks(answer) == []
+
+
 def test_each_search_goes_to_the_engine_that_is_right(served: Served) -> None:
     beside = ["Media", ACROSS, PATIENT_SCOPED, "Patient?family=x", "Patient/p?_type=Media", "Media?text=word"]
     beside += [

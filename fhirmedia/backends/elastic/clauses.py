@@ -64,13 +64,13 @@ def term(field: str, value: str) -> Clause:
 
 
 def require_few(values: Sized) -> None:
-    """Raises Failure TOO_COSTLY for more values than the engine takes in one list."""
+    """Raises Failure NOT_IMPLEMENTED for more values than the engine takes in one list."""
     if len(values) > MOST_TERMS:
-        raise Failure(Category.TOO_COSTLY, f"A search names at most {MOST_TERMS} values of one kind; narrow it.")
+        raise Failure(Category.NOT_IMPLEMENTED, f"The search engine takes at most {MOST_TERMS} values of one kind.")
 
 
 def terms(field: str, values: Iterable[str]) -> Clause:
-    """The field has one of these terms. Raises Failure TOO_COSTLY for more than the engine takes."""
+    """The field has one of these terms. Raises Failure NOT_IMPLEMENTED for more than the engine takes."""
     listed = sorted(set(values))
     require_few(listed)
     if len(listed) < 2:

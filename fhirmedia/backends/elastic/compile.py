@@ -52,7 +52,7 @@ Place = Callable[[str], str]
 
 
 def clause_of(query: Query) -> Clause:
-    """What the engine is asked. Raises Failure TOO_COSTLY for too long lists; INTERNAL for a query inside the query."""
+    """What the engine is asked. Raises NOT_IMPLEMENTED for too long lists, INTERNAL for a query inside the query."""
     match query:
         case All(parts):
             return all_of(map(clause_of, parts))

@@ -1,6 +1,7 @@
 """GenerationIndex: what one generation of indices answers."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from fhirmedia.access.grant import NarrowedQuery, types_named
 from fhirmedia.backends.elastic.client import understood
@@ -11,6 +12,9 @@ from fhirmedia.backends.elastic.shape import Shape
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
 from fhirmedia.ports.index import Bucket, Hits, Page
+
+COUNT_S = 2.0
+"""So long a page waits for its total: less than the engine may take before the database answers in its place."""
 
 
 class ElasticIndex:
@@ -26,11 +30,27 @@ class ElasticIndex:
         return "elasticsearch"
 
     async def search(self, query: NarrowedQuery, *, page: Page, without: Collection[Key] = ()) -> Hits:
-        """The page and, if wanted, the total. Raises Failure TOO_COSTLY, UNAVAILABLE."""
+        """The page and, if wanted, the total. Raises Failure TOO_COSTLY, UNAVAILABLE, NOT_IMPLEMENTED."""
         shape = self._shape()
         found = await self._searching.send(query, shape, page_body(page, shape), without=without)
         with understood():
-            return hits_of(found, page, shape)
+            hits = hits_of(found, page, shape)
+        if page.total != "accurate" or hits.total is not None:
+            return hits
+        return replace(hits, total=await self._counted_in_time(query, shape, without=without))
+
+    async def _counted_in_time(self, query: NarrowedQuery, shape: Shape, *, without: Collection[Key]) -> int | None:
+        """How many there are; None where a page that is there would have to wait too long for it."""
+        alone = Page(0, total="accurate")
+        more = page_body(alone, shape)
+        try:
+            found = await self._searching.send(query, shape, more, without=without, within_s=COUNT_S)
+        except Failure as failure:
+            if failure.category not in (Category.TOO_COSTLY, Category.UNAVAILABLE):
+                raise
+            return None
+        with understood():
+            return hits_of(found, alone, shape).total
 
     async def explain(self, query: NarrowedQuery, *, page: Page, without: Collection[Key] = ()) -> str:
         """Where it would be searched, by which clauses, and how many documents they visit: those that match."""

@@ -19,6 +19,8 @@ from fhirmedia.r4.query import SortKey, leaves, widest
 Json = dict[str, Any]
 
 _ID = "_id"
+COUNTED_ALONG = 10_000
+"""A page counts no further; what there is beyond is counted once there is a page."""
 _GRACE_S = 1.0
 """How much longer an answer is waited for than the engine may search."""
 
@@ -42,8 +44,18 @@ class Searching:
         self._generation = generation
         self._budget_s = budget_s
 
-    async def send(self, narrowed: NarrowedQuery, shape: Shape, more: Json, *, without: Collection[Key]) -> Json | None:
+    async def send(
+        self,
+        narrowed: NarrowedQuery,
+        shape: Shape,
+        more: Json,
+        *,
+        without: Collection[Key],
+        within_s: float | None = None,
+    ) -> Json | None:
         """The engine's answer to a search for what the query selects; None if it can select nothing here.
+
+        It may take `within_s` seconds, or as long as any search.
 
         Raises Failure TOO_COSTLY, UNAVAILABLE; NOT_IMPLEMENTED if it may select documents without the rows it asks.
         """
@@ -53,20 +65,21 @@ class Searching:
             return None
         cut = cut_body(narrowed, without=without)
         if cut is not None:
-            there = await self._sent(cut, families)
+            there = await self._sent(cut, families, within_s)
             with understood():
                 number = int(there["hits"]["total"]["value"])
             if number:
                 raise Failure(Category.NOT_IMPLEMENTED, "The search engine does not hold all of what is asked for.")
-        return await self._sent(body, families)
+        return await self._sent(body, families, within_s)
 
-    async def _sent(self, body: Json, families: Sequence[Family]) -> Json:
+    async def _sent(self, body: Json, families: Sequence[Family], within_s: float | None) -> Json:
         where = ",".join(self._names.index(self._generation, family) for family in families)
+        budget_s = self._budget_s if within_s is None else min(within_s, self._budget_s)
         answer = await self._client.ask(
             "POST",
             f"/{where}/_search",
-            {**body, "timeout": f"{int(self._budget_s * 1000)}ms"},
-            within_s=self._budget_s + _GRACE_S,
+            {**body, "timeout": f"{int(budget_s * 1000)}ms"},
+            within_s=budget_s + _GRACE_S,
             allow_partial_search_results="false",
         )
         with understood():
@@ -147,7 +160,7 @@ def _counted(page: Page) -> bool | int:
         case "none":
             return False
         case "accurate":
-            return True
+            return COUNTED_ALONG if page.count else True
         case "bounded":
             return page.total_limit + 1
 
@@ -155,8 +168,11 @@ def _counted(page: Page) -> bool | int:
 def _total(found: Json, page: Page) -> int | None:
     if page.total == "none":
         return None
-    count = int(found["hits"]["total"]["value"])
-    return count if page.total == "accurate" or count <= page.total_limit else None
+    total = found["hits"]["total"]
+    count = int(total["value"])
+    if page.total == "accurate":
+        return count if total["relation"] == "eq" else None
+    return count if count <= page.total_limit else None
 
 
 def _kind(key: SortKey, shape: Shape) -> str | None:
