@@ -12,7 +12,7 @@ from fhirmedia.r4.texts import CONTENT, NARRATIVE, OF_CODED
 from fhirmedia.r4.tokens import OF_TYPE
 from fhirmedia.r4.ucum import CANONICAL
 
-FORMAT = 2
+FORMAT = 3
 """Number of the form documents have; raised whenever a document made before would be read wrongly."""
 
 Scalar = Literal["long", "double", "keyword"]
