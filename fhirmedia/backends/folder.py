@@ -20,6 +20,7 @@ from fhirmedia.backends.migrations import SCHEMA_VERSION, STEPS, make_schema
 from fhirmedia.backends.objects_files import sync_folder
 from fhirmedia.backends.sqlite import open_reader, open_writer
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.settings import DEFAULT_LANGUAGE
 
 VOLATILE = frozenset({"tmpfs", "ramfs", "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"})
 """File systems that forget, or that do not keep the promises of fsync and locks."""
@@ -141,7 +142,7 @@ class Folder:
         return lock
 
 
-def make_folder(path: Path, *, timezone: str) -> Folder:
+def make_folder(path: Path, *, timezone: str, language: str = DEFAULT_LANGUAGE) -> Folder:
     """Make an empty or absent folder into a data folder. Raises Failure CONFLICT if other things are in it."""
     _make_path_durably(path)
     if any(path.iterdir()):
@@ -155,16 +156,18 @@ def make_folder(path: Path, *, timezone: str) -> Folder:
         with closing(open_writer(folder.records)) as connection:
             make_schema(connection)
             connection.execute("INSERT INTO installation VALUES ('timezone', ?)", (timezone,))
+            connection.execute("INSERT OR REPLACE INTO installation VALUES ('language', ?)", (language,))
         _write_durably(path / "VERSION", f"{SCHEMA_VERSION}\n")
     finally:
         os.umask(old)
     return folder
 
 
-def open_folder(path: Path, *, timezone: str | None, allow_volatile: bool) -> Folder:
+def open_folder(path: Path, *, timezone: str | None, allow_volatile: bool, language: str = DEFAULT_LANGUAGE) -> Folder:
     """A data folder made before. Raises Failure with a sentence for whoever started the program.
 
-    `timezone` None accepts any zone, and an index whose rebuild was interrupted: for whoever builds it anew.
+    `timezone` None accepts any zone and language, and an index whose rebuild was interrupted: for whoever builds it
+    anew.
     """
     folder = Folder(path)
     found = folder_version(path)
@@ -183,6 +186,7 @@ def open_folder(path: Path, *, timezone: str | None, allow_volatile: bool) -> Fo
         )
     with closing(open_reader(folder.records)) as connection:
         (zone,) = connection.execute("SELECT value FROM installation WHERE name = 'timezone'").fetchone()
+        (spoken,) = connection.execute("SELECT value FROM installation WHERE name = 'language'").fetchone()
         is_indexed = is_complete(connection)
     if timezone is None:
         return folder
@@ -195,6 +199,12 @@ def open_folder(path: Path, *, timezone: str | None, allow_volatile: bool) -> Fo
         raise Failure(
             Category.CONFLICT,
             f"The folder was indexed for {zone}, FHIRMEDIA_TIMEZONE says {timezone}. Set it back, or run "
+            f"`fhirmedia reindex --data {path}`.",
+        )
+    if spoken != language:
+        raise Failure(
+            Category.CONFLICT,
+            f"The folder was indexed for names in {spoken}, FHIRMEDIA_LANGUAGE says {language}. Set it back, or run "
             f"`fhirmedia reindex --data {path}`.",
         )
     return folder

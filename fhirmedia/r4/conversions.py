@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.r4.code_lists import coding_test, list_systems
+from fhirmedia.r4.collation import collation_key
 from fhirmedia.r4.dates import date_range, period_range
 from fhirmedia.r4.expressions import Branch, Run
 from fhirmedia.r4.fold import bounded, indexed_exact, plain, string_value
@@ -41,10 +42,14 @@ _coded = lru_cache(maxsize=8192)(token_value)
 
 
 class Conversions:
-    """The table for one deployment: `base_url` tells our references, `zone` reads dates without offset."""
+    """The table for one deployment.
 
-    def __init__(self, *, base_url: str, zone: ZoneInfo) -> None:
+    `base_url` tells our references, `zone` reads dates without offset, the alphabet of `language` sorts texts.
+    """
+
+    def __init__(self, *, base_url: str, zone: ZoneInfo, language: str) -> None:
         self._base_url = base_url.rstrip("/")
+        self._language = language
         self._zone = zone
         self._date_range = lru_cache(maxsize=1024)(partial(date_range, zone=zone))
         self._table: Mapping[str, Mapping[str, Converter]] = {
@@ -84,6 +89,18 @@ class Conversions:
             return filter(None, map(_canonical, converter(node)))
 
         return _append(converted)
+
+    def run_sorted(self, branch: Branch) -> Run:
+        """What a string parameter is sorted by: a key for each text as a whole, none for one without a word."""
+        texts = _TEXTS[branch.type]
+
+        def keys(node: Any) -> Iterator[SearchValue]:
+            for text in texts(node):
+                key = collation_key(text, self._language)
+                if key:
+                    yield StringValue(key, "")
+
+        return _append(keys)
 
     def _date(self, node: Any) -> Iterator[SearchValue]:
         stretch = self._date_range(node)
@@ -204,19 +221,31 @@ def _contact(node: Any) -> Iterator[SearchValue]:
         yield token_value(None, value)
 
 
+def _itself(node: Any) -> Iterator[str]:
+    yield node
+
+
+def _parts(*names: str) -> Callable[[Any], Iterator[str]]:
+    """Each string part."""
+
+    def texts(node: Any) -> Iterator[str]:
+        for name in names:
+            part = node.get(name, ())
+            yield from (part,) if isinstance(part, str) else (text for text in part if text is not None)
+
+    return texts
+
+
 def _string(node: Any) -> Iterator[SearchValue]:
     yield string_value(node)
 
 
-def _parts(*names: str) -> Converter:
+def _words_of_parts(type: str) -> Converter:
     """Each string part, and each later word of it: "Quinones" finds "Carreno Quinones"."""
 
     def convert(node: Any) -> Iterator[SearchValue]:
-        for name in names:
-            part = node.get(name, ())
-            for text in (part,) if isinstance(part, str) else part:
-                if text is not None:
-                    yield from _from_each_word(text)
+        for text in _TEXTS[type](node):
+            yield from _from_each_word(text)
 
     return convert
 
@@ -310,10 +339,15 @@ _TOKENS: Mapping[str, Converter] = {
     "id": _id,
     **dict.fromkeys(("string", "uri", "url", "canonical", "oid", "uuid", "markdown"), _text_token),
 }
-_STRINGS: Mapping[str, Converter] = {
-    **dict.fromkeys(("string", "markdown", "code"), _string),
+_TEXTS: Mapping[str, Callable[[Any], Iterator[str]]] = {
+    **dict.fromkeys(("string", "markdown", "code"), _itself),
     "HumanName": _parts("family", "given", "prefix", "suffix", "text"),
     "Address": _parts("line", "city", "district", "state", "postalCode", "country", "text"),
+}
+"""The texts of a value that string parameters are made of."""
+_STRINGS: Mapping[str, Converter] = {
+    **dict.fromkeys(("string", "markdown", "code"), _string),
+    **{type: _words_of_parts(type) for type in ("HumanName", "Address")},
 }
 _NUMBERS: Mapping[str, Converter] = {
     **dict.fromkeys(("decimal", "integer", "positiveInt", "unsignedInt"), _number),

@@ -163,6 +163,24 @@ def test_a_folder_with_what_is_indexed_otherwise_now_wants_to_be_indexed_anew(
     open_folder(folder.path, timezone=ZONE, allow_volatile=True)
 
 
+@pytest.mark.parametrize("has_names", [True, False])
+def test_a_folder_with_names_is_sorted_in_swedish_until_it_is_indexed_anew(tmp_path: Path, *, has_names: bool) -> None:
+    folder = make_folder(tmp_path / "data", timezone=ZONE)
+    mark_demo(folder.path)
+    in_the_form_of(1, folder)
+    with closing(sqlite3.connect(folder.records, isolation_level=None)) as connection:
+        for _ in range(has_names):
+            connection.execute("INSERT INTO idx_string VALUES (1, 'akesson', 256, 'Åkesson', 0)")
+    migrate_folder(folder)
+    if has_names:
+        with pytest.raises(Failure, match="fhirmedia reindex"):
+            open_folder(folder.path, timezone=ZONE, allow_volatile=True)
+        assert command("reindex", "--data", folder.path).code == 0
+    open_folder(folder.path, timezone=ZONE, allow_volatile=True)
+    with pytest.raises(Failure, match="indexed for names in sv, FHIRMEDIA_LANGUAGE says nb"):
+        open_folder(folder.path, timezone=ZONE, allow_volatile=True, language="nb")
+
+
 def test_histories_reach_back_before_they_were_served(tmp_path: Path) -> None:
     """Version 1 had no histories of types, and did not tell an update that creates from a create."""
     folder = make_folder(tmp_path / "data", timezone=ZONE)
