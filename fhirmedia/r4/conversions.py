@@ -17,7 +17,7 @@ from fhirmedia.r4.code_lists import coding_test, list_systems
 from fhirmedia.r4.collation import collation_key
 from fhirmedia.r4.dates import date_range, period_range
 from fhirmedia.r4.expressions import Branch, Run
-from fhirmedia.r4.fold import bounded, indexed_exact, plain, string_value
+from fhirmedia.r4.fold import bounded, forms, indexed_plain, string_values
 from fhirmedia.r4.references import parse_reference
 from fhirmedia.r4.tokens import normal_uid, token_value
 from fhirmedia.r4.ucum import UCUM, canonical_unit, in_canonical
@@ -237,11 +237,11 @@ def _parts(*names: str) -> Callable[[Any], Iterator[str]]:
 
 
 def _string(node: Any) -> Iterator[SearchValue]:
-    yield string_value(node)
+    yield from string_values(node)
 
 
 def _words_of_parts(type: str) -> Converter:
-    """Each string part, and each later word of it: "Quinones" finds "Carreno Quinones"."""
+    """Each string part, and each later word of it: "Quinones" finds "Carreno Quinones"; in all spellings."""
 
     def convert(node: Any) -> Iterator[SearchValue]:
         for text in _TEXTS[type](node):
@@ -251,12 +251,13 @@ def _words_of_parts(type: str) -> Converter:
 
 
 def _from_each_word(text: str) -> Iterator[SearchValue]:
-    whole = string_value(text)
-    yield whole
-    if " " in whole.plain:
-        words, exact = plain(text).split(), indexed_exact(text)
-        for at in range(1, min(len(words), _MAX_WORDS)):
-            yield StringValue(string_value(" ".join(words[at:])).plain, exact)
+    whole = string_values(text)
+    yield from whole
+    if " " in whole[0].plain:
+        for form in sorted(forms(text)):
+            words = form.split()
+            for at in range(1, min(len(words), _MAX_WORDS)):
+                yield StringValue(indexed_plain(" ".join(words[at:])), whole[0].exact)
 
 
 def _uri(node: Any) -> Iterator[SearchValue]:

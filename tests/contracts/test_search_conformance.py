@@ -45,7 +45,7 @@ from tests.fhir.timeline_rows import ROWS as TIMELINE_ROWS
 from tests.fhir.timelines import START_MS, media, others, people
 
 HERE = Path(__file__).parent / "search"
-TABLES = ("values", "units", "cells", "contained")
+TABLES = ("values", "units", "cells", "contained", "spellings")
 BASE = "https://fhir.example.org/fhir"
 ZONE = ZoneInfo("Europe/Stockholm")
 HOUR_MS = 3_600_000

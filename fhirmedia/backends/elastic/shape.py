@@ -13,7 +13,7 @@ from fhirmedia.r4.texts import CONTENT, NARRATIVE, OF_CODED
 from fhirmedia.r4.tokens import OF_TYPE
 from fhirmedia.r4.ucum import CANONICAL
 
-FORMAT = 4
+FORMAT = 5
 """Number of the form documents have; raised whenever a document made before would be read wrongly."""
 
 COLLATION = "collation"
