@@ -99,9 +99,9 @@ def open_house(
     own, known = load_registry(), added_in(folder.records)
     registry = with_added(own, load_added(known, own))
     zone = ZoneInfo(settings.timezone)
-    extractor = Extractor(registry, base_url=base_url, zone=zone)
+    extractor = Extractor(registry, base_url=base_url, zone=zone, language=settings.language)
     held = folder.hold(alone=alone)
-    latecomers = partial(Latecomers, own, known, base_url=base_url, zone=zone)
+    latecomers = partial(Latecomers, own, known, base_url=base_url, zone=zone, language=settings.language)
     texts = RecordTexts(extractor, latecomers())
     objects = FileObjectStore(folder.path, on_broken=_end_process)
     records = SqliteRecordStore(
@@ -135,7 +135,16 @@ def open_house(
     following = None
     if beside and settings.index is not None:
         # Of what the program brings: documents know no parameter that was added since.
-        following = follow(folder, settings.index, records, own, base_url=base_url, zone=zone, clock=clock)
+        following = follow(
+            folder,
+            settings.index,
+            records,
+            own,
+            base_url=base_url,
+            zone=zone,
+            language=settings.language,
+            clock=clock,
+        )
     asked: tuple[SearchIndex, IndexCounts] = (index, counts)
     if following is not None:
         patience_s = settings.search_seconds / 2

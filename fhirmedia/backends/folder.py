@@ -20,6 +20,7 @@ from fhirmedia.backends.migrations import SCHEMA_VERSION, STEPS, make_schema
 from fhirmedia.backends.objects_files import sync_folder
 from fhirmedia.backends.sqlite import open_reader, open_writer
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.settings import DEFAULT_LANGUAGE
 
 VOLATILE = frozenset({"tmpfs", "ramfs", "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"})
 """File systems that forget, or that do not keep the promises of fsync and locks."""
@@ -146,7 +147,9 @@ class Folder:
         return lock
 
 
-def make_folder(path: Path, *, timezone: str, mark: Callable[[Path], None] = lambda _: None) -> Folder:
+def make_folder(
+    path: Path, *, timezone: str, language: str = DEFAULT_LANGUAGE, mark: Callable[[Path], None] = lambda _: None
+) -> Folder:
     """Make an empty or absent folder into a data folder, or finish one whose making was cut short.
 
     `mark` puts into it what it must never be without. VERSION comes last, so a folder that has one is whole. Raises
@@ -165,6 +168,7 @@ def make_folder(path: Path, *, timezone: str, mark: Callable[[Path], None] = lam
             with closing(open_writer(folder.records)) as connection:
                 make_schema(connection)
                 connection.execute("INSERT OR REPLACE INTO installation VALUES ('timezone', ?)", (timezone,))
+                connection.execute("INSERT OR REPLACE INTO installation VALUES ('language', ?)", (language,))
             mark(path)
             _write_durably(path / "VERSION", f"{SCHEMA_VERSION}\n")
         finally:
@@ -183,10 +187,11 @@ def _require_unmade(path: Path) -> None:
         raise Failure(Category.CONFLICT, f"{path} holds other files; name an empty or new folder.")
 
 
-def open_folder(path: Path, *, timezone: str | None, allow_volatile: bool) -> Folder:
+def open_folder(path: Path, *, timezone: str | None, allow_volatile: bool, language: str = DEFAULT_LANGUAGE) -> Folder:
     """A data folder made before. Raises Failure with a sentence for whoever started the program.
 
-    `timezone` None accepts any zone, and an index whose rebuild was interrupted: for whoever builds it anew.
+    `timezone` None accepts any zone and language, and an index whose rebuild was interrupted: for whoever builds it
+    anew.
     """
     folder = Folder(path)
     found = folder_version(path)
@@ -205,6 +210,7 @@ def open_folder(path: Path, *, timezone: str | None, allow_volatile: bool) -> Fo
         )
     with closing(open_reader(folder.records)) as connection:
         (zone,) = connection.execute("SELECT value FROM installation WHERE name = 'timezone'").fetchone()
+        (spoken,) = connection.execute("SELECT value FROM installation WHERE name = 'language'").fetchone()
         is_indexed = is_complete(connection)
     if timezone is None:
         return folder
@@ -217,6 +223,12 @@ def open_folder(path: Path, *, timezone: str | None, allow_volatile: bool) -> Fo
         raise Failure(
             Category.CONFLICT,
             f"The folder was indexed for {zone}, FHIRMEDIA_TIMEZONE says {timezone}. Set it back, or run "
+            f"`fhirmedia reindex --data {path}`.",
+        )
+    if spoken != language:
+        raise Failure(
+            Category.CONFLICT,
+            f"The folder was indexed for names in {spoken}, FHIRMEDIA_LANGUAGE says {language}. Set it back, or run "
             f"`fhirmedia reindex --data {path}`.",
         )
     return folder

@@ -12,6 +12,7 @@ from fhirmedia.backends.records_sql import record_of
 from fhirmedia.backends.sqlite import failure_of, open_reader, open_writer
 from fhirmedia.backends.texts_sql import queue_failed
 from fhirmedia.core.records import Record
+from fhirmedia.core.settings import DEFAULT_LANGUAGE
 from fhirmedia.r4.values import IndexEntries
 
 _AT_ONCE = 500
@@ -23,6 +24,7 @@ _CURRENT = """
 _END = "SELECT coalesce(max(sequence), 0) FROM record_version"
 
 _SET_TIMEZONE = "INSERT OR REPLACE INTO installation (name, value) VALUES ('timezone', ?)"
+_SET_LANGUAGE = "INSERT OR REPLACE INTO installation (name, value) VALUES ('language', ?)"
 
 
 def reindex(
@@ -30,9 +32,12 @@ def reindex(
     entries_of: Callable[[Record], IndexEntries | None],
     *,
     timezone: str,
+    language: str = DEFAULT_LANGUAGE,
     on_progress: Callable[[int], None],
 ) -> int:
-    """Rebuild the index, for dates without a time read in `timezone`; returns how many resources are in it.
+    """Rebuild the index, for dates without a time read in `timezone` and names sorted in `language`.
+
+    Returns how many resources are in it.
 
     `entries_of` is None for what is not searched; `on_progress` is told how many changes of the log are behind. An
     interrupted rebuild has to be run again, and the folder says so. What was added to its search parameters can then be
@@ -49,6 +54,7 @@ def reindex(
             number = rebuild(writer, _resources(reader, entries_of, on_progress), on_progress=after_batch)
             have_all_ready(writer)
             queue_failed(writer)
+            writer.execute(_SET_LANGUAGE, (language,))
             writer.execute(_SET_TIMEZONE, (timezone,))
             writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:

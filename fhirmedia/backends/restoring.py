@@ -47,11 +47,12 @@ def restore(source: Path, target: Path, *, stage: Stage) -> Manifest:
     return manifest
 
 
-def timezone_of(folder: Folder) -> str:
-    """The zone the folder's index was built for."""
+def indexed_for(folder: Folder) -> tuple[str, str]:
+    """The time zone and the language the folder's index was built for."""
     with closing(open_reader(folder.records)) as connection:
-        (zone,) = connection.execute("SELECT value FROM installation WHERE name = 'timezone'").fetchone()
-    return str(zone)
+        rows = connection.execute("SELECT name, value FROM installation WHERE name IN ('timezone', 'language')")
+        found = dict(rows.fetchall())
+    return str(found["timezone"]), str(found["language"])
 
 
 def _copy_files(manifest: Manifest, source: Path, target: Path, *, stage: Stage) -> None:

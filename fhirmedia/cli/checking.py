@@ -70,7 +70,7 @@ async def check_folder(
     """
     report = Report()
     registry = registry_of(folder)
-    extractor = Extractor(registry, base_url=base_url, zone=ZoneInfo(settings.timezone))
+    extractor = Extractor(registry, base_url=base_url, zone=ZoneInfo(settings.timezone), language=settings.language)
     objects = FileObjectStore(folder.path, on_broken=lambda: None)
     try:
         with closing(SqliteInspection(folder.records, filling=registry.waiting)) as inspection:

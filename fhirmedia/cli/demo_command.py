@@ -52,7 +52,8 @@ def _prepare(path: Path) -> None:
     from fhirmedia.issuer.minting import is_demo, mark_demo
 
     if not Folder(path).exists:
-        make_folder(path, timezone=load_settings().timezone, mark=mark_demo)
+        settings = load_settings()
+        make_folder(path, timezone=settings.timezone, language=settings.language, mark=mark_demo)
     elif not is_demo(path):
         raise Failure(Category.CONFLICT, f"{path} is a data folder, but not one of the demo; name another.")
     if file_system_of(path) == "tmpfs":

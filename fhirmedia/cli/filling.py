@@ -33,7 +33,7 @@ def fill(arguments: argparse.Namespace) -> int:
         base_url = known_base_url(settings, folder, port=arguments.port)
         others = [each for each in before if each.code != parameter.code]
         registry = with_added(own, [*others, parameter])
-        extractor = Extractor(registry, base_url=base_url, zone=ZoneInfo(settings.timezone))
+        extractor = Extractor(registry, base_url=base_url, zone=ZoneInfo(settings.timezone), language=settings.language)
 
         def entries_of(record: Record) -> IndexEntries:
             return extractor.entries(parse_json(record.body or b"{}"), key=record.key, last_updated_ms=0)

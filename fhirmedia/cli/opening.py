@@ -12,13 +12,14 @@ from fhirmedia.core.settings import Settings, load_settings
 def existing_folder(path: Path, *, any_zone: bool = False) -> tuple[Folder, Settings]:
     """The folder and the settings it is opened with. Raises Failure if it is none, or needs something done first.
 
-    `any_zone`: also one whose index was built for another time zone, or not to its end.
+    `any_zone`: also one whose index was built for another time zone or language, or not to its end.
     """
     settings = load_settings()
     if settings.allow_volatile_storage:
         print("fhirmedia: FHIRMEDIA_ALLOW_VOLATILE_STORAGE is set; the folder may be lost.", file=sys.stderr)
     timezone = None if any_zone else settings.timezone
-    return open_folder(path, timezone=timezone, allow_volatile=settings.allow_volatile_storage), settings
+    allow = settings.allow_volatile_storage
+    return open_folder(path, timezone=timezone, allow_volatile=allow, language=settings.language), settings
 
 
 def add_served_port(parser: argparse.ArgumentParser) -> None:

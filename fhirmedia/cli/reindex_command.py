@@ -21,9 +21,9 @@ from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.values import IndexEntries
 
 EXAMPLES = """\
-Needed after FHIRMEDIA_TIMEZONE changed, after an upgrade that says so, and where `fhirmedia check` says that the
-index is wrong in many places. Records, facts, bytes and audit stay as they are. The server must be stopped; if the
-command is interrupted, run it again before serving.
+Needed after FHIRMEDIA_TIMEZONE or FHIRMEDIA_LANGUAGE changed, after an upgrade that says so, and where `fhirmedia
+check` says that the index is wrong in many places. Records, facts, bytes and audit stay as they are. The server must be
+stopped; if the command is interrupted, run it again before serving.
 
 With --parameter the server goes on serving. X is a file with a FHIR SearchParameter of your own; its definition is
 kept in the data folder, and whatever is written from then on is indexed by it. What is stored already follows, newest
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     registry = registry_of(folder)
     known = None if settings.public_url is not None else served_base_url(folder)
     base_url = known or base_url_of(settings, folder, port=arguments.port)
-    extractor = Extractor(registry, base_url=base_url, zone=ZoneInfo(settings.timezone))
+    extractor = Extractor(registry, base_url=base_url, zone=ZoneInfo(settings.timezone), language=settings.language)
 
     def entries_of(record: Record) -> IndexEntries | None:
         if record.key.type == BINARY or record.key.type not in registry.types or record.body is None:
@@ -104,9 +104,18 @@ def run(arguments: argparse.Namespace) -> int:
         return extractor.entries(parse_json(record.body), key=record.key, last_updated_ms=0)
 
     with folder.hold(alone=True), Progress("indexing", last_sequence(folder.records)) as progress:
-        number = reindex(folder.records, entries_of, timezone=settings.timezone, on_progress=progress.advance)
+        number = reindex(
+            folder.records,
+            entries_of,
+            timezone=settings.timezone,
+            language=settings.language,
+            on_progress=progress.advance,
+        )
         distrust(folder.records, now=system_clock())
         if known is None:
             note_base_url(folder, base_url)
-    print(f"{number:,} resources are in the index; dates without a time are read in {settings.timezone}")
+    print(
+        f"{number:,} resources are in the index; dates without a time are read in {settings.timezone}, "
+        f"names sorted by the alphabet of {settings.language}"
+    )
     return 0

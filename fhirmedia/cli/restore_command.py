@@ -10,7 +10,7 @@ from fhirmedia.app.addresses import known_base_url
 from fhirmedia.backends.backup_manifest import sha256_of_manifest
 from fhirmedia.backends.folder import Folder
 from fhirmedia.backends.migrations import SCHEMA_VERSION
-from fhirmedia.backends.restoring import restore, timezone_of
+from fhirmedia.backends.restoring import indexed_for, restore
 from fhirmedia.cli.audit_command import verify_audit
 from fhirmedia.cli.checking import check_folder
 from fhirmedia.cli.opening import add_served_port
@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"The folder is of an older version: run `fhirmedia migrate --data {folder.path}`, then `fhirmedia check`."
         )
     else:
-        settings = replace(settings, timezone=timezone_of(folder))
+        timezone, language = indexed_for(folder)
+        settings = replace(settings, timezone=timezone, language=language)
         report = asyncio.run(check_folder(folder, settings, base_url=base_url, reread=False))
         audit = verify_audit(folder)
         print("\n".join(report.lines()))

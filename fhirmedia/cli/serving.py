@@ -37,7 +37,7 @@ def prepare_folder(path: Path) -> tuple[Folder, Settings]:
     """The folder, made first if it is empty or absent, and the settings it is opened with."""
     settings = load_settings()
     if not Folder(path).exists:
-        make_folder(path, timezone=settings.timezone)
+        make_folder(path, timezone=settings.timezone, language=settings.language)
     if is_demo(path) and PREFIX + "ENVIRONMENT" not in os.environ:
         settings = replace(settings, environment="test")
     if settings.allow_volatile_storage:
@@ -45,7 +45,12 @@ def prepare_folder(path: Path) -> tuple[Folder, Settings]:
             f"fhirmedia: FHIRMEDIA_ALLOW_VOLATILE_STORAGE is set; what is on {file_system_of(path)} may be lost.",
             file=sys.stderr,
         )
-    folder = open_folder(path, timezone=settings.timezone, allow_volatile=settings.allow_volatile_storage)
+    folder = open_folder(
+        path,
+        timezone=settings.timezone,
+        allow_volatile=settings.allow_volatile_storage,
+        language=settings.language,
+    )
     return folder, settings
 
 

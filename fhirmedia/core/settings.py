@@ -12,6 +12,7 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.index_address import IndexAddress, parse_index_address
 
 PREFIX = "FHIRMEDIA_"
+DEFAULT_LANGUAGE = "sv"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -54,6 +55,12 @@ def _environment(text: str) -> str:
     return text
 
 
+def _language(text: str) -> str:
+    if text not in ("sv", "nb", "en"):
+        raise ValueError
+    return text
+
+
 def _staff(text: str) -> str:
     if text not in ("none", "role", "name"):
         raise ValueError
@@ -90,6 +97,12 @@ class Settings:
         _zone,
         "Zone in which dates without a time are read. Written into the folder when it is made; changing it later needs "
         "`fhirmedia reindex`.",
+    )
+    language: str = _setting(
+        DEFAULT_LANGUAGE,
+        _language,
+        "Language whose alphabet sorts names: `sv` (å ä ö last), `nb` (æ ø å last) or `en`. Written into the folder "
+        "when it is made; changing it later needs `fhirmedia reindex`.",
     )
     inline_max: int = _setting(
         8 * 2**20,

@@ -9,13 +9,16 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.settings import DEFAULT_LANGUAGE
 from fhirmedia.r4.checker import check
 from fhirmedia.r4.codec import dump
+from fhirmedia.r4.collation import SORTED
 from fhirmedia.r4.conformance import definitions
 from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.json_in import parse_json
@@ -125,10 +128,12 @@ class Latecomers:
     `own` is the program's Registry without any, `known` what the Extractor knows. Not safe among threads.
     """
 
-    def __init__(self, own: Registry, known: str, *, base_url: str, zone: ZoneInfo) -> None:
+    def __init__(
+        self, own: Registry, known: str, *, base_url: str, zone: ZoneInfo, language: str = DEFAULT_LANGUAGE
+    ) -> None:
         self._own = own
         self._known = {each.code: each for each in load_added(known, own)}
-        self._base_url, self._zone = base_url, zone
+        self._extractor_of = partial(Extractor, base_url=base_url, zone=zone, language=language)
         self._text = known
         self._extractor: Extractor | None = None
         self._codes: Mapping[str, tuple[str, ...]] = {}
@@ -156,7 +161,7 @@ class Latecomers:
                 codes[type] = (*codes.get(type, ()), each.code)
         self._codes = codes
         made = replace(self._own, types=types)
-        self._extractor = Extractor(made, base_url=self._base_url, zone=self._zone) if types else None
+        self._extractor = self._extractor_of(made) if types else None
         self._text = text
 
     def completed(self, entries: IndexEntries, body: bytes | None) -> IndexEntries:
@@ -164,7 +169,8 @@ class Latecomers:
         if self._extractor is None or entries.key.type not in self._codes or body is None:
             return entries
         found = self._extractor.entries(parse_json(body), key=entries.key, last_updated_ms=0)
-        fields = {code + kind for code in self._codes[entries.key.type] for kind in ("", OF_TYPE, OF_CODED, CANONICAL)}
+        kinds = ("", OF_TYPE, OF_CODED, CANONICAL, SORTED)
+        fields = {code + kind for code in self._codes[entries.key.type] for kind in kinds}
         return replace(
             entries,
             values=_instead(entries.values, found.values, fields),

@@ -9,6 +9,7 @@ R4, contained resources), so its id and the time of its change are no values.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from fhirmedia.r4.collation import SORTED
 from fhirmedia.r4.expressions import Run, Whole, collect
 from fhirmedia.r4.json_types import Json, JsonObject
 from fhirmedia.r4.registry import Registry, SearchParameter, ServedType
@@ -88,6 +89,8 @@ def values_inside(whole: Whole, ways: Iterable[Pointer], values_of: Callable[[st
                 read[id] = _grouped(values_of(type, one), place, of=len(every))
             kind: Values = {TYPE: (TokenValue(None, type),)}
             for code, several in (*kind.items(), *read[id].items()):
+                if code.endswith(SORTED):
+                    continue  # nothing is sorted by what it contains
                 found.setdefault(field(pointer.code, type, code), {}).update(dict.fromkeys(several))
     return {name: tuple(several) for name, several in found.items()}
 

@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo
 
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.r4.code_lists import coding_test, list_systems
+from fhirmedia.r4.collation import collation_key
 from fhirmedia.r4.dates import date_range, period_range
 from fhirmedia.r4.expressions import Branch, Run, Whole
-from fhirmedia.r4.fold import bounded, indexed_exact, plain, string_value
+from fhirmedia.r4.fold import bounded, forms, indexed_plain, string_values
 from fhirmedia.r4.references import parse_reference
 from fhirmedia.r4.tokens import normal_uid, token_value
 from fhirmedia.r4.ucum import UCUM, canonical_unit, in_canonical
@@ -41,10 +42,14 @@ _coded = lru_cache(maxsize=8192)(token_value)
 
 
 class Conversions:
-    """The table for one deployment: `base_url` tells our references, `zone` reads dates without offset."""
+    """The table for one deployment.
 
-    def __init__(self, *, base_url: str, zone: ZoneInfo) -> None:
+    `base_url` tells our references, `zone` reads dates without offset, the alphabet of `language` sorts texts.
+    """
+
+    def __init__(self, *, base_url: str, zone: ZoneInfo, language: str) -> None:
         self._base_url = base_url.rstrip("/")
+        self._language = language
         self._zone = zone
         self._date_range = lru_cache(maxsize=1024)(partial(date_range, zone=zone))
         self._table: Mapping[str, Mapping[str, Converter]] = {
@@ -84,6 +89,18 @@ class Conversions:
             return filter(None, map(_canonical, converter(node)))
 
         return _append(converted)
+
+    def run_sorted(self, branch: Branch) -> Run:
+        """What a string parameter is sorted by: a key for each text as a whole, none for one without a word."""
+        texts = _TEXTS[branch.type]
+
+        def keys(node: Any) -> Iterator[SearchValue]:
+            for text in texts(node):
+                key = collation_key(text, self._language)
+                if key:
+                    yield StringValue(key, "")
+
+        return _append(keys)
 
     def _date(self, node: Any) -> Iterator[SearchValue]:
         stretch = self._date_range(node)
@@ -204,30 +221,43 @@ def _contact(node: Any) -> Iterator[SearchValue]:
         yield token_value(None, value)
 
 
-def _string(node: Any) -> Iterator[SearchValue]:
-    yield string_value(node)
+def _itself(node: Any) -> Iterator[str]:
+    yield node
 
 
-def _parts(*names: str) -> Converter:
-    """Each string part, and each later word of it: "Quinones" finds "Carreno Quinones"."""
+def _parts(*names: str) -> Callable[[Any], Iterator[str]]:
+    """Each string part."""
 
-    def convert(node: Any) -> Iterator[SearchValue]:
+    def texts(node: Any) -> Iterator[str]:
         for name in names:
             part = node.get(name, ())
-            for text in (part,) if isinstance(part, str) else part:
-                if text is not None:
-                    yield from _from_each_word(text)
+            yield from (part,) if isinstance(part, str) else (text for text in part if text is not None)
+
+    return texts
+
+
+def _string(node: Any) -> Iterator[SearchValue]:
+    yield from string_values(node)
+
+
+def _words_of_parts(type: str) -> Converter:
+    """Each string part, and each later word of it: "Quinones" finds "Carreno Quinones"; in all spellings."""
+
+    def convert(node: Any) -> Iterator[SearchValue]:
+        for text in _TEXTS[type](node):
+            yield from _from_each_word(text)
 
     return convert
 
 
 def _from_each_word(text: str) -> Iterator[SearchValue]:
-    whole = string_value(text)
-    yield whole
-    if " " in whole.plain:
-        words, exact = plain(text).split(), indexed_exact(text)
-        for at in range(1, min(len(words), _MAX_WORDS)):
-            yield StringValue(string_value(" ".join(words[at:])).plain, exact)
+    whole = string_values(text)
+    yield from whole
+    if " " in whole[0].plain:
+        for form in sorted(forms(text)):
+            words = form.split()
+            for at in range(1, min(len(words), _MAX_WORDS)):
+                yield StringValue(indexed_plain(" ".join(words[at:])), whole[0].exact)
 
 
 def _uri(node: Any) -> Iterator[SearchValue]:
@@ -310,10 +340,15 @@ _TOKENS: Mapping[str, Converter] = {
     "id": _id,
     **dict.fromkeys(("string", "uri", "url", "canonical", "oid", "uuid", "markdown"), _text_token),
 }
-_STRINGS: Mapping[str, Converter] = {
-    **dict.fromkeys(("string", "markdown", "code"), _string),
+_TEXTS: Mapping[str, Callable[[Any], Iterator[str]]] = {
+    **dict.fromkeys(("string", "markdown", "code"), _itself),
     "HumanName": _parts("family", "given", "prefix", "suffix", "text"),
     "Address": _parts("line", "city", "district", "state", "postalCode", "country", "text"),
+}
+"""The texts of a value that string parameters are made of."""
+_STRINGS: Mapping[str, Converter] = {
+    **dict.fromkeys(("string", "markdown", "code"), _string),
+    **{type: _words_of_parts(type) for type in ("HumanName", "Address")},
 }
 _NUMBERS: Mapping[str, Converter] = {
     **dict.fromkeys(("decimal", "integer", "positiveInt", "unsignedInt"), _number),

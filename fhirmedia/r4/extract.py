@@ -6,6 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fhirmedia.core.records import Key
+from fhirmedia.core.settings import DEFAULT_LANGUAGE
+from fhirmedia.r4.collation import SORTED
 from fhirmedia.r4.contained import Pointer, is_searched, pointers, shipped, values_inside
 from fhirmedia.r4.conversions import Conversions, typed_identifiers
 from fhirmedia.r4.expressions import Run, Whole, collect, compile_expression, inside
@@ -46,10 +48,13 @@ class _Plan:
 
 
 class Extractor:
-    """All expressions of a Registry, bound to one base URL and time zone. Stateless once made, safe among threads."""
+    """All expressions of a Registry, bound to one base URL, time zone and language.
 
-    def __init__(self, registry: Registry, *, base_url: str, zone: ZoneInfo) -> None:
-        conversions = Conversions(base_url=base_url, zone=zone)
+    Stateless once made, safe among threads.
+    """
+
+    def __init__(self, registry: Registry, *, base_url: str, zone: ZoneInfo, language: str = DEFAULT_LANGUAGE) -> None:
+        conversions = Conversions(base_url=base_url, zone=zone, language=language)
         self._plans = {
             name: replace(_plan(served, conversions), pointers=pointers(registry, name))
             for name, served in registry.types.items()
@@ -110,6 +115,8 @@ def _plan(served: ServedType, conversions: Conversions) -> _Plan:
                 steps = [(parameter.code, branch.bind(conversions.run(parameter.kind, branch)))]
                 if parameter.kind == "quantity":
                     steps.append((parameter.code + CANONICAL, branch.bind(conversions.run_canonical(branch))))
+                if parameter.kind == "string":
+                    steps.append((parameter.code + SORTED, branch.bind(conversions.run_sorted(branch))))
                 if branch.root is None:
                     whole.extend(steps)
                 else:

@@ -47,13 +47,26 @@ def forms(word: str) -> frozenset[str]:
 
     A query word hits when one of its forms is a prefix of one of the value's.
     """
+    if word.isascii():
+        return frozenset((plain(word),))
     lower = unicodedata.normalize("NFC", word).casefold()
     return frozenset((plain(lower), plain(lower.translate(_BASE)), plain(lower.translate(_DIGRAPH))))
 
 
 def indexed_plain(text: str) -> str:
     """The plain form as it is indexed: cut to 200 code points."""
-    return plain(text)[:INDEXED_LENGTH].rstrip()
+    return _cut(plain(text))
+
+
+def _cut(form: str) -> str:
+    return form[:INDEXED_LENGTH].rstrip()
+
+
+def indexed_forms(text: str) -> tuple[str, ...]:
+    """The spellings of a text as they are indexed, in order, its plain form among them; see `forms`."""
+    if text.isascii():
+        return (indexed_plain(text),)
+    return tuple(sorted({_cut(form) for form in forms(text)}))
 
 
 def indexed_exact(text: str) -> str:
@@ -69,6 +82,7 @@ def bounded(text: str) -> str:
     return text if len(encoded) <= INDEXED_BYTES else hashlib.sha256(encoded).hexdigest()
 
 
-def string_value(text: str, *, group: int = 0) -> StringValue:
-    """One string as engines store it."""
-    return StringValue(indexed_plain(text), indexed_exact(text), group)
+def string_values(text: str) -> tuple[StringValue, ...]:
+    """One string as engines store it: a value for each of its spellings."""
+    exact = indexed_exact(text)
+    return tuple(StringValue(form, exact) for form in indexed_forms(text))

@@ -24,6 +24,7 @@ class NumberRow:
     """One row of the table: the system, its other spellings, and the rule with its parameters.
 
     `day_shift` is what the issuer adds to the day of birth; `synthetic_month_shifts` mark numbers of test persons.
+    `pattern` is what a number of the rule `pattern` looks like without blanks, in letters of either case.
     """
 
     system: str
@@ -32,6 +33,7 @@ class NumberRow:
     rule: str
     day_shift: int
     synthetic_month_shifts: tuple[int, ...]
+    pattern: re.Pattern[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,9 @@ def number_systems() -> Mapping[str, NumberRow]:
             aliases=tuple(entry["aliases"]),
             name=entry["name"],
             rule=entry["rule"],
-            day_shift=entry["dayShift"],
+            day_shift=entry.get("dayShift", 0),
             synthetic_month_shifts=tuple(entry.get("syntheticMonthShifts", ())),
+            pattern=re.compile(entry.get("pattern", ""), re.ASCII | re.IGNORECASE),
         )
         for entry in json.loads(profiles().joinpath("r4", "person-numbers.json").read_text("utf-8"))
     ]
@@ -143,6 +146,23 @@ def _norway(row: NumberRow, text: str, today: date) -> Reading | None:
     return None
 
 
+_NORWEGIAN_HELP = re.compile(r"[89][0-9]{10}")
+
+
+def _norway_help(_row: NumberRow, text: str, _today: date) -> Reading | None:
+    """Eleven digits, the first an 8 or 9, the others at random, with the two check digits (Norsk helsenett)."""
+    if _NORWEGIAN_HELP.fullmatch(text) is None:
+        return None
+    is_sound = _weighted(text, _FIRST_WEIGHTS) == 0 and _weighted(text, _SECOND_WEIGHTS) == 0
+    return Reading(text) if is_sound else None
+
+
+def _pattern(row: NumberRow, text: str, _today: date) -> Reading | None:
+    """What the groups of the row's pattern take in, one after the other, in capitals; letters tell people apart."""
+    form = row.pattern.fullmatch(text)
+    return None if form is None else Reading("".join(form.groups()).upper())
+
+
 def _weighted(digits: str, weights: tuple[int, ...]) -> int:
     return sum(int(digit) * weight for digit, weight in zip(digits, weights, strict=False)) % 11
 
@@ -155,5 +175,5 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 
 _RULES: Mapping[str, Callable[[NumberRow, str, date], Reading | None]] = MappingProxyType(
-    {"sweden": _sweden, "norway": _norway}
+    {"sweden": _sweden, "norway": _norway, "norwayHelp": _norway_help, "pattern": _pattern}
 )

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Literal, get_args
 
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.r4.collation import SORTED
 from fhirmedia.r4.elements import table
 from fhirmedia.r4.profiles_path import profiles
 from fhirmedia.r4.query import SortKey
@@ -160,4 +161,4 @@ def _sort_key(text: str, place: int, *, registry: Registry, types: Sequence[str]
         raise _refuse("_sort", f"value {place} {why}")
     if len(kinds) > 1 or kinds & _UNSORTABLE:
         raise _refuse("_sort", f"value {place} is a parameter that gives no order")
-    return SortKey(code, descending=text.startswith("-"))
+    return SortKey(code + SORTED if kinds == {"string"} else code, descending=text.startswith("-"))

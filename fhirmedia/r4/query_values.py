@@ -15,7 +15,7 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.ids import FHIR_ID
 from fhirmedia.core.records import Key
 from fhirmedia.r4.dates import query_date
-from fhirmedia.r4.fold import bounded, indexed_exact, indexed_plain, plain
+from fhirmedia.r4.fold import bounded, indexed_exact, indexed_forms, plain
 from fhirmedia.r4.query import CompositeTest, ReferenceTest, StringTest, Test, TokenTest, UriTest
 from fhirmedia.r4.query_asked import Asked, Piece, SearchContext
 from fhirmedia.r4.query_numbers import number_tests, quantity_tests
@@ -120,16 +120,16 @@ def identifier_tests(piece: Piece, context: SearchContext) -> Tests:
 
 
 def string_tests(piece: Piece, _context: SearchContext) -> Tests:
-    """The plain form some value starts with."""
-    return (StringTest("starts", _plain(piece)),)
+    """What some spelling of some value starts with."""
+    return tuple(StringTest("starts", form) for form in _forms(piece))
 
 
 def contains_tests(piece: Piece, _context: SearchContext) -> Tests:
-    """The plain form some value contains; shorter than three letters it is too costly."""
-    text = _plain(piece)
-    if len(text) < _MIN_CONTAINED:
+    """What some spelling of some value contains; shorter than three letters it is too costly."""
+    forms = _forms(piece)
+    if min(map(len, forms)) < _MIN_CONTAINED:
         raise Failure(Category.TOO_COSTLY, f"parameter '{piece.asked.code}': ':contains' takes at least three letters")
-    return (StringTest("contains", text),)
+    return tuple(StringTest("contains", form) for form in forms)
 
 
 def exact_tests(piece: Piece, _context: SearchContext) -> Tests:
@@ -137,11 +137,11 @@ def exact_tests(piece: Piece, _context: SearchContext) -> Tests:
     return (StringTest("exact", indexed_exact(plain_text(piece))),)
 
 
-def _plain(piece: Piece) -> str:
+def _forms(piece: Piece) -> tuple[str, ...]:
     text = plain_text(piece)
     if not plain(text):
         raise piece.refuse("the value has neither letters nor digits")
-    return indexed_plain(text)
+    return indexed_forms(text)
 
 
 def uri_tests(piece: Piece, _context: SearchContext) -> Tests:

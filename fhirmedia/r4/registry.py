@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.settings import DEFAULT_LANGUAGE
 from fhirmedia.r4.conversions import Conversions
 from fhirmedia.r4.elements import resource_types, table
 from fhirmedia.r4.expressions import Branch, compile_expression, inside
@@ -221,7 +222,7 @@ def _served_type(name: str, board: Switchboard) -> ServedType:
 
 def try_conversions(served: ServedType) -> None:
     """Raises Failure INVALID where a parameter finds values its search type cannot be made of."""
-    conversions = Conversions(base_url="", zone=ZoneInfo("UTC"))
+    conversions = Conversions(base_url="", zone=ZoneInfo("UTC"), language=DEFAULT_LANGUAGE)
     for parameter in (*served.indexed.values(), *served.membership):
         for branch in parameter.branches:
             if parameter.kind == "special":

@@ -131,30 +131,54 @@ def test_contents_that_are_there_already_wait_for_their_texts(tmp_path: Path) ->
         assert state == [("1 ",)] * number
 
 
-CONTAINED = {
-    "nothing": b'{"resourceType":"Media","id":"m","note":[{"text":"\\"contained\\":["}]}',
-    "something": b'{"resourceType":"Media","id":"m","contained":[{"resourceType":"Practitioner","id":"a"}]}',
-}
+STORED: list[tuple[str, bool]] = [
+    (r'"note":[{"text":"\"contained\":["}]', False),
+    ('"contained":[{"resourceType":"Practitioner","id":"a"}]', True),
+    ('"identifier":[{"system":"http://electronichealth.se/identifier/personnummer","value":"191212121212"}]', False),
+    ('"identifier":[{"system":"http://electronichealth.se/identifier/nationelltReservnummer"}]', True),
+    ('"identifier":[{"system":"urn:oid:2.16.578.1.12.4.1.4.3","value":"80000000179"}]', True),
+]
 
 
-@pytest.mark.parametrize("contained", CONTAINED)
-def test_a_folder_with_contained_resources_wants_to_be_indexed_anew(tmp_path: Path, contained: str) -> None:
+@pytest.mark.parametrize(("element", "is_asked"), STORED)
+def test_a_folder_with_what_is_indexed_otherwise_now_wants_to_be_indexed_anew(
+    tmp_path: Path, element: str, *, is_asked: bool
+) -> None:
     folder = make_folder(tmp_path / "data", timezone=ZONE)
     mark_demo(folder.path)
     in_the_form_of(1, folder)
-    version = ("Media", "m", 1, 1, "create", CONTAINED[contained], '{"facts_version":1,"patients":[]}')
+    body = f'{{"resourceType":"Media","id":"m",{element}}}'.encode()
+    version = ("Media", "m", 1, 1, "create", body, '{"facts_version":1,"patients":[]}')
     with closing(sqlite3.connect(folder.records, isolation_level=None)) as connection:
         connection.execute(
             "INSERT INTO record_version (type, id, version, sequence, changed_at, method, body, facts)"
             " VALUES (?, ?, ?, ?, 1, ?, ?, ?)", version,
         )  # fmt: skip
     migrate_folder(folder)
-    if contained == "something":
+    if is_asked:
         with pytest.raises(Failure) as caught:
             open_folder(folder.path, timezone=ZONE, allow_volatile=True)
         assert f"run `fhirmedia reindex --data {folder.path}`" in str(caught.value)
         assert command("reindex", "--data", folder.path).code == 0
     open_folder(folder.path, timezone=ZONE, allow_volatile=True)
+
+
+@pytest.mark.parametrize("has_names", [True, False])
+def test_a_folder_with_names_is_sorted_in_swedish_until_it_is_indexed_anew(tmp_path: Path, *, has_names: bool) -> None:
+    folder = make_folder(tmp_path / "data", timezone=ZONE)
+    mark_demo(folder.path)
+    in_the_form_of(1, folder)
+    with closing(sqlite3.connect(folder.records, isolation_level=None)) as connection:
+        for _ in range(has_names):
+            connection.execute("INSERT INTO idx_string VALUES (1, 'akesson', 256, 'Åkesson', 0)")
+    migrate_folder(folder)
+    if has_names:
+        with pytest.raises(Failure, match="fhirmedia reindex"):
+            open_folder(folder.path, timezone=ZONE, allow_volatile=True)
+        assert command("reindex", "--data", folder.path).code == 0
+    open_folder(folder.path, timezone=ZONE, allow_volatile=True)
+    with pytest.raises(Failure, match="indexed for names in sv, FHIRMEDIA_LANGUAGE says nb"):
+        open_folder(folder.path, timezone=ZONE, allow_volatile=True, language="nb")
 
 
 def test_histories_reach_back_before_they_were_served(tmp_path: Path) -> None:

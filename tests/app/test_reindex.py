@@ -88,6 +88,29 @@ def test_another_time_zone_is_taken_over(tmp_path: Path) -> None:
         assert require(served.http.get(url, headers=headers)).json()["total"] == 2
 
 
+def test_another_language_is_taken_over(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as served:
+        for id, family in (("a", "Åkesson"), ("o", "Ødegård"), ("z", "Zorn")):
+            require(served.put({"resourceType": "Patient", "id": id, "name": [{"family": family}]}))
+        port = port_of(served)
+
+    def order(served: Served) -> list[str]:
+        found = require(served.http.get(f"{served.base}/Patient?_sort=family", headers=served.importer()))
+        assert found.json()["link"][0]["url"].endswith("/Patient?_sort=family")
+        return [entry["resource"]["id"] for entry in found.json()["entry"]]
+
+    with serving(tmp_path / "data") as served:
+        assert order(served) == ["z", "a", "o"]
+    refused = command("check", "--data", tmp_path / "data", "--port", port, FHIRMEDIA_LANGUAGE="nb")
+    assert (refused.code, "FHIRMEDIA_LANGUAGE says nb" in refused.sentence) == (1, True)
+    done = command("reindex", "--data", tmp_path / "data", "--port", port, FHIRMEDIA_LANGUAGE="nb")
+    assert (done.code, "the alphabet of nb" in done.out) == (0, True)
+    assert command("check", "--data", tmp_path / "data", "--port", port, FHIRMEDIA_LANGUAGE="nb").code == 0
+    assert command("check", "--data", tmp_path / "data", "--port", port).code == 1
+    with serving(tmp_path / "data", Settings(environment="test", language="nb")) as served:
+        assert order(served) == ["z", "o", "a"]
+
+
 def test_an_interrupted_rebuild_is_not_served(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as served:
         furnish(served)

@@ -20,7 +20,7 @@ def corpus(name: str) -> Iterator[tuple[dict[str, Any], int]]:
         yield from ((each, START_MS) for each in newest.values())
         yield from ((each, START_MS + _HOUR_MS) for each in others())
         return
-    lines = (HERE / "corpora" / f"{name}.ndjson").read_text("utf-8").splitlines()
+    lines = (HERE / "corpora" / f"{name.partition('-')[0]}.ndjson").read_text("utf-8").splitlines()
     for number, line in enumerate(lines):
         yield json.loads(line), START_MS + (number if name == "reach" else 0)
     if name == "reach":

@@ -166,11 +166,11 @@ def test_a_document_tells_equal_content_and_holds_no_body() -> None:
 
 
 def test_what_documents_are_made_by_is_told_by_one_word() -> None:
-    def told(zone: str = "Europe/Stockholm", base_url: str = "https://a/fhir") -> str:
-        return fingerprint_of(REGISTRY, listing(), zone=zone, base_url=base_url)
+    def told(zone: str = "Europe/Stockholm", base_url: str = "https://a/fhir", language: str = "sv") -> str:
+        return fingerprint_of(REGISTRY, listing(), zone=zone, base_url=base_url, language=language)
 
     assert told() == told()
-    assert len({told(), told(zone="Europe/Oslo"), told(base_url="https://b/fhir")}) == 3
+    assert len({told(), told(zone="Europe/Oslo"), told(base_url="https://b/fhir"), told(language="nb")}) == 4
 
 
 def test_the_facets_of_statistics_are_kept() -> None:

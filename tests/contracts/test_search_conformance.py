@@ -30,6 +30,7 @@ from fhirmedia.backends.words_kept import keep_none_of
 from fhirmedia.core.errors import Failure
 from fhirmedia.core.index_address import parse_index_address
 from fhirmedia.core.records import Facts, Key, Record
+from fhirmedia.core.settings import DEFAULT_LANGUAGE
 from fhirmedia.ports.documents import DocumentChange
 from fhirmedia.ports.index import Page, SearchIndex
 from fhirmedia.r4.codec import dump
@@ -47,7 +48,7 @@ from tests.contracts.corpora import HERE, corpus
 from tests.fhir.timeline_rows import ROWS as TIMELINE_ROWS
 from tests.fhir.timelines import START_MS
 
-TABLES = ("values", "units", "cells", "contained", "reach")
+TABLES = ("values", "units", "cells", "contained", "spellings", "reach")
 BASE = "https://fhir.example.org/fhir"
 ZONE = ZoneInfo("Europe/Stockholm")
 HOUR_MS = 3_600_000
@@ -114,8 +115,8 @@ def rows() -> Iterator[Row]:
 
 @cache
 def entries_of(name: str) -> list[IndexEntries]:
-    """Through the server's own extraction."""
-    extractor = Extractor(REGISTRY, base_url=BASE, zone=ZONE)
+    """Through the server's own extraction; the name of a corpus may end in the language of its deployment."""
+    extractor = Extractor(REGISTRY, base_url=BASE, zone=ZONE, language=name.partition("-")[2] or DEFAULT_LANGUAGE)
     found = []
     for resource, updated in corpus(name):
         key = Key(resource["resourceType"], resource["id"])
@@ -258,6 +259,25 @@ def test_a_search_finds(engines: Callable[[str], SearchIndex], runner: asyncio.R
     expected = len(row.ids) if row.total is None else row.total
     for page in (Page(0, total="accurate"), Page(2, search.sort, total="bounded")):
         assert runner.run(index.search(narrowed, page=page)).total == expected
+
+
+BY_ALPHABET = {
+    "names": "aagaard andersson muller myrberg essen zorn akesson anglund aero oberg odegard",
+    "names-nb": "andersson muller myrberg essen zorn anglund aero oberg odegard aagaard akesson",
+    "names-en": "aagaard aero akesson andersson anglund muller myrberg oberg odegard essen zorn",
+}
+
+
+@pytest.mark.parametrize("name", BY_ALPHABET)
+@pytest.mark.parametrize("parameter", ["family", "name"])
+def test_names_stand_in_the_order_of_the_alphabet(
+    engines: Callable[[str], SearchIndex], runner: asyncio.Runner, name: str, parameter: str
+) -> None:
+    wanted = BY_ALPHABET[name].split()
+    for count in (1, 2, 50):
+        rising, falling = parsed(f"Patient?_sort={parameter}"), parsed(f"Patient?_sort=-{parameter}")
+        assert runner.run(walked(engines(name), rising, count=count)) == [*wanted, "nameless"]
+        assert runner.run(walked(engines(name), falling, count=count)) == [*wanted[::-1], "nameless"]
 
 
 def test_the_table_is_large_and_tells_hits_from_misses() -> None:

@@ -108,7 +108,10 @@ CONVERSIONS: list[tuple[str, dict[str, Any], str, set[SearchValue]]] = [
     ("ServiceRequest", {"instantiatesCanonical": ["http://x/P|", "|1"]}, "instantiates-canonical", {
         ReferenceValue(url="http://x/P|"), ReferenceValue(url="|1")}),
     ("ServiceRequest", {"instantiatesUri": ["http://x/P"]}, "instantiates-uri", {UriValue("http://x/P")}),
-    ("Organization", {"name": "Hudkliniken Åby"}, "name", {StringValue("hudkliniken aby", "Hudkliniken Åby")}),
+    ("Organization", {"name": "Hudkliniken Åby"}, "name", {
+        StringValue("hudkliniken aby", "Hudkliniken Åby"), StringValue("hudkliniken aaby", "Hudkliniken Åby")}),
+    ("Patient", {"name": [{"family": "Ahl Hägg"}]}, "name", {
+        StringValue(form, "Ahl Hägg") for form in ("ahl hagg", "ahl haegg", "hagg", "haegg")}),
     (
         "Patient",
         {"name": [{"use": "usual", "family": "Carreño Quiñones", "given": [None, "Ana"], "period": {"start": "2020"}}]},
@@ -120,7 +123,8 @@ CONVERSIONS: list[tuple[str, dict[str, Any], str, set[SearchValue]]] = [
         },
     ),
     ("Patient", {"address": [{"line": ["Storgatan 1"], "city": "Umeå", "use": "home"}]}, "address", {
-        StringValue("storgatan 1", "Storgatan 1"), StringValue("1", "Storgatan 1"), StringValue("umea", "Umeå")}),
+        StringValue("storgatan 1", "Storgatan 1"), StringValue("1", "Storgatan 1"), StringValue("umea", "Umeå"),
+        StringValue("umeaa", "Umeå")}),
     ("RiskAssessment", {"prediction": [{"probabilityDecimal": Decimal("0.5")}]}, "probability", {
         NumberValue(0.5, 0.5)}),
     ("RiskAssessment", {"prediction": [{"probabilityRange": {"low": {"value": 1}}}]}, "probability", {

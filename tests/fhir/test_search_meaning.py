@@ -11,12 +11,18 @@ from tests.fhir.search_reading import BASE, PERSON, SERVED, STOCKHOLM, search
 
 DERMATOLOGY: JsonObject = {"system": "https://fhirmedia.org/CodeSystem/department", "code": "derm"}
 
+RESERVE = "http://electronichealth.se/identifier/nationelltReservnumer"
+
 V2_IDENTIFIERS = "http://terminology.hl7.org/CodeSystem/v2-0203"
 
 CORPUS: dict[str, JsonObject] = {
     "Patient/tolvan": {
         "resourceType": "Patient",
-        "identifier": [{"system": PERSON, "value": "19121212-1212"}, {"system": "urn:oid:1.2.3", "value": "AbC"}],
+        "identifier": [
+            {"system": PERSON, "value": "19121212-1212"},
+            {"system": "urn:oid:1.2.3", "value": "AbC"},
+            {"system": RESERVE.replace("numer", "nummer"), "value": "22950606-fh20"},
+        ],
     },
     "Patient/other": {
         "resourceType": "Patient",
@@ -87,6 +93,11 @@ ROWS = [
     (f"Patient?identifier={PERSON}|121212%2B1212", "tolvan"),
     ("Patient?identifier=urn:oid:1.2.752.129.2.1.3.1|19121212-1212", "tolvan"),
     ("Patient?identifier=19121212-1212", "tolvan"),
+    (f"Patient?identifier={RESERVE}|22950606FH20", "tolvan"),
+    ("Patient?identifier=urn:oid:1.2.752.74.9.1|22950606-FH20", "tolvan"),
+    ("Patient?identifier=22950606FH20", "tolvan"),
+    (f"Patient?identifier={RESERVE}|22950606FJ20", ""),
+    (f"Patient?identifier={'urn:oid:1.2.752.97.3.1.3'}|22950606FH20", ""),
     ("Patient?identifier=191212121212", "tolvan other"),
     ("Patient?identifier=urn:oid:1.2.3|abc", "tolvan"),
     ("Patient?identifier=urn:oid:1.2.3|", "tolvan other"),

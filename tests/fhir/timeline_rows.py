@@ -206,12 +206,18 @@ ROWS: Mapping[str, Mapping[str, str]] = {
         "identifier=701063-2391": "bo",
         f"identifier={_PERSON}|701063-2391": "",
         f"identifier={_PERSON}|": "anna",
+        "identifier=http://electronichealth.se/identifier/nationelltReservnumer|22950606FH20": "anna",
+        "identifier=urn:oid:1.2.752.74.9.1|22950606-FH20": "anna",
+        "identifier=22950606FH20": "anna",
+        "identifier=urn:oid:1.2.752.97.3.1.3|22950606FH20": "",
     },
     "Practitioner": {
         "_id=dr": "dr",
         "_lastUpdated=2026-01": "dr",
         "_tag=known": "dr",
         "identifier=P-1": "dr",
+        "identifier=urn:oid:1.2.752.129.2.1.4.1|SE2321000016-39KJ": "dr",
+        "identifier=urn:oid:1.2.752.29.4.19|se2321000016-39KJ": "dr",
     },
     "Organization": {
         "_id=derm,eyes": "derm eyes",

@@ -18,6 +18,8 @@ MEDIA_TYPE = "http://terminology.hl7.org/CodeSystem/media-type"
 NUMBERS = "urn:numbers"
 PERSONNUMMER = "http://electronichealth.se/identifier/personnummer"
 SAMORDNINGSNUMMER = "http://electronichealth.se/identifier/samordningsnummer"
+RESERVNUMMER = "http://electronichealth.se/identifier/nationelltReservnummer"
+HSA_ID = "urn:oid:1.2.752.129.2.1.4.1"
 FODSELSNUMMER = "urn:oid:2.16.578.1.12.4.1.4.1"
 R5_BODY_SITE = "http://hl7.org/fhir/5.0/StructureDefinition/extension-DocumentReference.bodySite"
 R5_MODALITY = {
@@ -134,10 +136,11 @@ def people() -> list[dict[str, Any]]:
     department = {"system": DEPARTMENT, "code": "derm"}
     tagged = {"tag": [{"system": "http://example.org/tags", "code": "known"}]}
     return [
-        a("Patient", "anna", identifier=number("19121212-1212", PERSONNUMMER), meta=tagged),
+        a("Patient", "anna", identifier=[*number("19121212-1212", PERSONNUMMER),
+                                         *number("22950606-fh20", RESERVNUMMER)], meta=tagged),
         a("Patient", "bo", identifier=[*number("131169 00216", FODSELSNUMMER),
                                        *number("197010632391", SAMORDNINGSNUMMER)]),
-        a("Practitioner", "dr", identifier=number("P-1"), meta=tagged),
+        a("Practitioner", "dr", identifier=[*number("P-1"), *number("se2321000016-39kj", HSA_ID)], meta=tagged),
         a("Organization", "derm", identifier=number("O-1"), partOf={"reference": "Organization/north"},
           type=[{"coding": [department]}], meta=tagged),
     ]  # fmt: skip

@@ -7,8 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhirmedia.r4.fold import bounded, fold, forms, indexed_exact, indexed_plain, plain, string_value, words
+from fhirmedia.r4.fold import (
+    bounded,
+    fold,
+    forms,
+    indexed_exact,
+    indexed_forms,
+    indexed_plain,
+    plain,
+    string_values,
+    words,
+)
 from fhirmedia.r4.query import Text
+from fhirmedia.r4.values import StringValue
 from fhirmedia.r4.word_tests import text_matches
 
 
@@ -92,7 +103,15 @@ def test_what_is_indexed_is_bounded() -> None:
     assert len(bounded("x" * 501)) == 64
     assert len(bounded("å" * 251)) == 64
     assert indexed_exact("a\u030a") == "å"
-    assert string_value("Åse", group=2).plain == "ase"
+    assert string_values("Åse") == (StringValue("aase", "Åse"), StringValue("ase", "Åse"))
+    assert {len(form) for form in indexed_forms("å" * 300)} == {200}
+
+
+@given(st.text())
+def test_the_spellings_of_a_text_have_its_plain_form_among_them(text: str) -> None:
+    assert 1 <= len(indexed_forms(text)) <= 3
+    assert indexed_plain(text) in indexed_forms(text)
+    assert indexed_forms(indexed_plain(text)) == (indexed_plain(text),)
 
 
 def test_words_are_found_by_prefix_phrase_and_exclusion() -> None:

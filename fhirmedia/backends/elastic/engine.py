@@ -17,6 +17,7 @@ from fhirmedia.backends.elastic.writing import UNDER_WAY_BYTES, Room
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.index_address import IndexAddress
 from fhirmedia.core.records import Key, parse_key
+from fhirmedia.core.settings import DEFAULT_LANGUAGE
 from fhirmedia.ports.documents import DocumentChange
 from fhirmedia.ports.generations import Tally
 from fhirmedia.r4.registry import Registry
@@ -30,13 +31,19 @@ class Shapes:
     """What documents look like as long as a Registry says the same, and anew when it says something else."""
 
     def __init__(
-        self, registry: Registry, *, zone: ZoneInfo, base_url: str = "", listed: Listing | None = None
+        self,
+        registry: Registry,
+        *,
+        zone: ZoneInfo,
+        base_url: str = "",
+        language: str = DEFAULT_LANGUAGE,
+        listed: Listing | None = None,
     ) -> None:
         self._registry = registry
         self._listed = listing() if listed is None else listed
         self._zone = zone
         self._types: object = None
-        self.fingerprint = fingerprint_of(registry, self._listed, zone=zone.key, base_url=base_url)
+        self.fingerprint = fingerprint_of(registry, self._listed, zone=zone.key, base_url=base_url, language=language)
         self._making = self._made()
 
     def now(self) -> Making:

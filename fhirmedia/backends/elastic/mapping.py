@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fhirmedia.backends.elastic.shape import FORMAT, Family, Shape
+from fhirmedia.backends.elastic.shape import FORMAT, Family, Shape, is_sorted
 
 Json = dict[str, Any]
 
@@ -92,11 +92,6 @@ def properties(family: Family, shape: Shape) -> Json:
         found["g"] = {"type": "nested", "dynamic": "strict", "properties": {"p": _TERM, **each}}
     found["c"] = {"type": "nested", "dynamic": "strict", "properties": {"p": _TERM, **_PART}}
     return found
-
-
-def is_sorted(code: str) -> bool:
-    """Whether it has a sort key: parts of composites and identifiers by type have none, and ids are sorted by Key."""
-    return "$" not in code and ":" not in code and code != "_id"
 
 
 def settings(*, shards: int) -> Json:

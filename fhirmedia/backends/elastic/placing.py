@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from fhirmedia.backends.elastic import terms
+from fhirmedia.backends.elastic.shape import COLLATION, is_sorted
 from fhirmedia.r4.codec import dump
 from fhirmedia.r4.values import (
     DateValue,
@@ -107,16 +108,21 @@ def _quantities(document: Json, code: str, values: Values) -> None:
         _sort(document, code, [_finite(value.lo) for value in found])
 
 
+def _collated(document: Json, code: str, values: Values) -> None:
+    _sort(document, code, [value.plain for value in values if isinstance(value, StringValue)])
+
+
 PLACED: Mapping[str, Callable[[Json, str, Values], None]] = {
     "token": _tokens,
     "date": _dates,
     "number": _numbers,
     "reference": _references,
     "string": _strings,
+    COLLATION: _collated,
     "uri": _uris,
     "quantity": _quantities,
 }
-"""By the kind of search parameter."""
+"""By the kind of search parameter, and of what is only sorted by."""
 
 
 def alternatives(values: Values) -> list[Json]:
@@ -157,7 +163,7 @@ def _kinds(value: SearchValue) -> Iterator[tuple[str, Sequence[Any]]]:
 
 def _sort(document: Json, code: str, scalars: list[Any]) -> None:
     """The smallest and the largest, for both directions; as `r4.evaluator.sort_tuple` has it."""
-    if scalars and "$" not in code and ":" not in code and code != "_id":
+    if scalars and is_sorted(code):
         kept = below(document, "k")
         if len(scalars) == 1 and code not in kept:
             kept[code] = scalars

@@ -6,14 +6,18 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fhirmedia.r4.collation import SORTED
 from fhirmedia.r4.profiles_path import profiles
-from fhirmedia.r4.registry import Kind, Registry, SearchParameter
+from fhirmedia.r4.registry import Registry, SearchParameter
 from fhirmedia.r4.texts import CONTENT, NARRATIVE, OF_CODED
 from fhirmedia.r4.tokens import OF_TYPE
 from fhirmedia.r4.ucum import CANONICAL
 
-FORMAT = 3
+FORMAT = 6
 """Number of the form documents have; raised whenever a document made before would be read wrongly."""
+
+COLLATION = "collation"
+"""The kind of values that are sorted by and nothing else."""
 
 Scalar = Literal["long", "double", "keyword"]
 """What a parameter is sorted by."""
@@ -69,6 +73,11 @@ class Shape:
         return "double" if "double" in found else "long"
 
 
+def is_sorted(code: str) -> bool:
+    """Whether it has a sort key: parts of composites and identifiers by type have none, and ids are sorted by Key."""
+    return "$" not in code and code != "_id" and (":" not in code or code.endswith(SORTED))
+
+
 Listing = Mapping[str, Mapping[str, Sequence[str]]]
 """The families by name: their `types` and `facets`."""
 
@@ -105,18 +114,20 @@ def _family(registry: Registry, name: str, types: Sequence[str], facets: Sequenc
     return Family(name, frozenset(types), fixed, frozenset(texts), frozenset(facets), frozenset(parts))
 
 
-def _codes(parameter: SearchParameter) -> Iterator[tuple[str, Kind]]:
+def _codes(parameter: SearchParameter) -> Iterator[tuple[str, str]]:
     yield parameter.code, parameter.kind
     if parameter.kind == "token":
         yield parameter.code + OF_TYPE, "token"
+    if parameter.kind == "string":
+        yield parameter.code + SORTED, COLLATION
     if parameter.kind == "quantity":
         yield parameter.code + CANONICAL, "quantity"
     yield from ((part.parameter, part.kind) for part in parameter.components)
 
 
-def fingerprint_of(registry: Registry, listed: Listing, *, zone: str, base_url: str) -> str:
+def fingerprint_of(registry: Registry, listed: Listing, *, zone: str, base_url: str, language: str) -> str:
     """What documents are made by: the parameters of the program, the zone of dates, the base below which references are
-    ours, the form of documents.
+    ours, the language names are sorted in, the form of documents.
 
     Parameters that were added to an installation are left out: a document gets those when it is written anew.
     """
@@ -136,5 +147,5 @@ def fingerprint_of(registry: Registry, listed: Listing, *, zone: str, base_url: 
         for code, found in sorted(registry.types[each].indexed.items())
         if found.url not in added
     ]
-    said = json.dumps([FORMAT, zone, base_url, listed, rows])
+    said = json.dumps([FORMAT, zone, base_url, language, listed, rows])
     return hashlib.sha256(said.encode()).hexdigest()[:32]

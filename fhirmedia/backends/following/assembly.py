@@ -22,6 +22,7 @@ from fhirmedia.backends.records_sql import SqliteRecordStore
 from fhirmedia.core.clock import Clock
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.index_address import IndexAddress
+from fhirmedia.core.settings import DEFAULT_LANGUAGE
 from fhirmedia.ports.generations import SearchEngine
 from fhirmedia.ports.index import IndexCounts, SearchIndex
 from fhirmedia.r4.extract import Extractor
@@ -103,13 +104,20 @@ class Following:
         await self.engine.close()
 
 
-def engine_at(address: IndexAddress, registry: Registry, *, zone: ZoneInfo, base_url: str = "") -> SearchEngine:
+def engine_at(
+    address: IndexAddress,
+    registry: Registry,
+    *,
+    zone: ZoneInfo,
+    base_url: str = "",
+    language: str = DEFAULT_LANGUAGE,
+) -> SearchEngine:
     """The engine; nothing is asked of it yet. Raises Failure INVALID if its library is not installed."""
     # What its client says of nodes that do not answer, `Presence` says once.
     logging.getLogger("elastic_transport").setLevel(logging.ERROR)
     from fhirmedia.backends.elastic import open_engine  # nobody pays for a library that is not used
 
-    return open_engine(address, registry=registry, zone=zone, budget_s=BUDGET_S, base_url=base_url)
+    return open_engine(address, registry=registry, zone=zone, budget_s=BUDGET_S, base_url=base_url, language=language)
 
 
 async def require_usable(address: IndexAddress, registry: Registry, *, zone: ZoneInfo) -> None:
@@ -132,11 +140,12 @@ def follow(
     *,
     base_url: str,
     zone: ZoneInfo,
+    language: str,
     clock: Clock,
 ) -> Following:
     """All of it; nothing is asked of the engine yet. Raises as `engine_at`."""
-    engine = engine_at(address, registry, zone=zone, base_url=base_url)
-    extractor = Extractor(registry, base_url=base_url, zone=zone)
+    engine = engine_at(address, registry, zone=zone, base_url=base_url, language=language)
+    extractor = Extractor(registry, base_url=base_url, zone=zone, language=language)
     outbox = Outbox(folder.records)
     maker = DocumentMaker(folder.records, extractor, types=engine.types)
     presence = Presence(engine.ping)

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-SCHEMA_VERSION = "6"
+SCHEMA_VERSION = "9"
 """What VERSION of a folder must say; raised with every migration."""
 
 STEPS = Path(__file__).parent
