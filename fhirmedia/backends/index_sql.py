@@ -7,17 +7,16 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
 from fhirmedia.access.grant import NarrowedQuery
-from fhirmedia.backends.index_answers import answer, count_of, number_of
+from fhirmedia.backends.index_answers import answer, number_of
 from fhirmedia.backends.index_candidates import Candidates, is_light
 from fhirmedia.backends.index_chains import Chains
 from fhirmedia.backends.index_dialect import SQLITE, TRUE, Sql, sql
+from fhirmedia.backends.index_explaining import explained
 from fhirmedia.backends.index_plan import Plan, Planner
 from fhirmedia.backends.index_record_words import RecordWords, Texts, asks_for_dropped, too_long
 from fhirmedia.backends.index_terms import SYSTEM, UNKNOWN, KnownTerms
@@ -159,33 +158,10 @@ class SqlSearchIndex:
         return hits_of(connection, self.terms, query, page, texts=self._texts, is_over=is_over)
 
     def _explain(self, connection: sqlite3.Connection, query: Query, page: Page, is_over: IsOver) -> str:
-        _, plan = self._plan_of(connection, query, page, is_over)
-        statements = [segment.statement for segment in plan.segments]
-        if page.total != "none":
-            statements.append(count_of(plan))
-        lines = [f"shape {plan.shape}"]
-        for statement in statements:
-            lines.append(statement.text)
-            steps = connection.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.values)
-            lines.extend(f"  {step[3]}" for step in steps)
-        lines.append(f"rows visited {self._visited(connection, query, page, is_over)}")
-        return "\n".join(lines)
+        def planned(watch: Sql) -> Plan:
+            return plan_of(connection, self.terms, query, page, texts=self._texts, is_over=is_over, watch=watch)[1]
 
-    def _visited(self, connection: sqlite3.Connection, query: Query, page: Page, is_over: IsOver) -> str:
-        """How many rows are looked at for the page, those of inner searches included."""
-        looks = count()
-        connection.create_function("visited", 0, lambda: next(looks) >= 0)
-        try:
-            watch = Sql("visited()")
-            _, plan = plan_of(connection, self.terms, query, page, texts=self._texts, is_over=is_over, watch=watch)
-            answer(connection, plan, replace(page, total="none"))
-        except sqlite3.Error as error:
-            if not is_interrupt(error):
-                raise
-            return f"more than {next(looks)}: it takes too long"
-        finally:
-            connection.create_function("visited", 0, None)
-        return str(next(looks))
+        return explained(connection, planned, page)
 
 
 def _open(path: Path) -> sqlite3.Connection:
