@@ -155,4 +155,4 @@ def test_only_operators_see_how_a_search_is_found() -> None:
         told = asyncio.run(asked.explain(PICTURES, types=["Media"], page=Page(3), is_operator=is_operator))
         assert (told.engine, told.plan is not None) == ("memory", is_operator)
         assert told.why == "there is no other"
-        assert told.narrowed == "(of-type Media)"
+        assert told.narrowed == "the type is Media"

@@ -246,6 +246,7 @@ def test_first_page_does_not_wait_for_total(get: Get, monkeypatch: pytest.Monkey
     assert len(first["entry"]) == 50
 
 
+@pytest.mark.parametrize("world", ["database"], indirect=True)  # of the other engine: contracts/test_totals_in_time
 def test_a_total_there_is_no_time_for_is_left_out_with_a_warning(get: Get, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fhirmedia.backends.index_sql._Budget.exceeded", lambda _self: True)
     monkeypatch.setattr("fhirmedia.backends.index_sql._STEPS", 1_500)
