@@ -27,6 +27,7 @@ from fhirmedia.r4.query import (
     Query,
     Text,
     TokenTest,
+    leaves,
 )
 
 MEDIA = Key("Media", "m")
@@ -370,3 +371,10 @@ def test_inner_queries_can_be_answered_apart_and_widen_nothing() -> None:
 
 def parts_of(query: Query) -> tuple[Query, ...]:
     return query.parts if isinstance(query, All) else (query,)
+
+
+def test_a_further_test_takes_nothing_of_the_limits_away() -> None:
+    narrowed = Grant((rule("s", "Media", UNIT_A),)).narrow(EVERYTHING, types=["Media"], listing=False)
+    further = narrowed.and_also(WORDS)
+    assert further.query == All((narrowed.query, WORDS))
+    assert UNIT_A in leaves(further.query)
