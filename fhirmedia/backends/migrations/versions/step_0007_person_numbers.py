@@ -19,10 +19,10 @@ SYSTEMS = (
 )
 """How they begin."""
 
-STATEMENTS = tuple(
-    f"""INSERT OR REPLACE INTO idx_state (name, value) SELECT 'rebuilding', '1' WHERE EXISTS
-    (SELECT 1 FROM record_version WHERE instr(body, CAST('"{system}' AS BLOB)) > 0)"""
-    for system in SYSTEMS
+_NAMED = " OR ".join(f"""instr(body, CAST('"{system}' AS BLOB)) > 0""" for system in SYSTEMS)
+STATEMENTS = (
+    f"""INSERT OR REPLACE INTO idx_state (name, value) SELECT 'rebuilding', '1'
+    WHERE EXISTS (SELECT 1 FROM record_version WHERE {_NAMED})""",
 )
 """In SQLite's words; frozen: later changes are steps of their own."""
 
