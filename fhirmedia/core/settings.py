@@ -49,22 +49,13 @@ def _zone(text: str) -> str:
     return text
 
 
-def _environment(text: str) -> str:
-    if text not in ("production", "test"):
-        raise ValueError
-    return text
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError
+        return text
 
-
-def _language(text: str) -> str:
-    if text not in ("sv", "nb", "en"):
-        raise ValueError
-    return text
-
-
-def _staff(text: str) -> str:
-    if text not in ("none", "role", "name"):
-        raise ValueError
-    return text
+    return parse
 
 
 def _public_url(text: str) -> str:
@@ -90,7 +81,9 @@ class Settings:
         None, Path, "JSON file that lists whose access tokens are accepted, and what each may at most be used for."
     )
     environment: Literal["production", "test"] = _setting(
-        "production", _environment, "`test` also accepts synthetic Norwegian person numbers; the demo sets it."
+        "production",
+        _one_of("production", "test"),
+        "`test` also accepts synthetic Norwegian person numbers; the demo sets it.",
     )
     timezone: str = _setting(
         "Europe/Stockholm",
@@ -100,7 +93,7 @@ class Settings:
     )
     language: str = _setting(
         DEFAULT_LANGUAGE,
-        _language,
+        _one_of("sv", "nb", "en"),
         "Language whose alphabet sorts names: `sv` (å ä ö last), `nb` (æ ø å last) or `en`. Written into the folder "
         "when it is made; changing it later needs `fhirmedia reindex`.",
     )
@@ -129,7 +122,7 @@ class Settings:
     )
     access_log_staff: Literal["none", "role", "name"] = _setting(
         "role",
-        _staff,
+        _one_of("none", "role", "name"),
         "What a patient's access log tells of staff: `none`, `role`, or `name` (a reference to the person).",
     )
     allow_volatile_storage: bool = _setting(

@@ -2,11 +2,15 @@
 
 import json
 import re
+from contextlib import suppress
+from itertools import product
+from string import ascii_lowercase
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhirmedia.core.errors import Failure
 from fhirmedia.core.settings import Settings, load_settings
 from fhirmedia.r4.collation import collation_key
 from fhirmedia.r4.fold import INDEXED_LENGTH, plain
@@ -51,3 +55,11 @@ def test_a_key_is_bounded_and_has_words_alone(text: str, language: str) -> None:
 @given(st.text(st.sampled_from("abcxyz -'Q9"), max_size=20), st.sampled_from(["sv", "en"]))
 def test_what_has_no_letter_behind_z_is_sorted_as_it_is_folded(text: str, language: str) -> None:
     assert collation_key(text, language) == plain(text)
+
+
+def test_every_alphabet_can_be_set_and_no_other() -> None:
+    accepted = set()
+    for pair in map("".join, product(ascii_lowercase, repeat=2)):
+        with suppress(Failure):
+            accepted.add(load_settings({"FHIRMEDIA_LANGUAGE": pair}).language)
+    assert accepted == set(LANGUAGES)
