@@ -3,13 +3,12 @@
 import json
 import logging
 import sys
-from types import TracebackType
 
 from fhirmedia.core.clock import instant
+from fhirmedia.core.errors import places_of
 
 INCOMPLETE = "ASGI callable returned without completing response."
 """What uvicorn says of an answer that was broken off; the line of its request says that, and why."""
-_FRAMES = 8
 
 
 class JsonLines(logging.Formatter):
@@ -19,7 +18,7 @@ class JsonLines(logging.Formatter):
         """The line, without its end."""
         message = record.getMessage().strip()
         if record.exc_info and record.exc_info[0] is not None:
-            message += f": {record.exc_info[0].__name__} at {_places(record.exc_info[2])}"
+            message += f": {record.exc_info[0].__name__} at {places_of(record.exc_info[2])}"
         moment = instant(int(record.created * 1000))
         return json.dumps({"time": moment, "level": record.levelname.lower(), "message": message})
 
@@ -30,11 +29,3 @@ def write_lines() -> None:
     handler.setFormatter(JsonLines())
     handler.addFilter(lambda record: record.msg != INCOMPLETE)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-
-
-def _places(trace: TracebackType | None) -> str:
-    places = []
-    while trace is not None:
-        places.append(f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    return " > ".join(places[-_FRAMES:])

@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from traceback import walk_tb
+from types import TracebackType
 from typing import Self
+
+_PLACES = 8
 
 
 class Category(StrEnum):
@@ -72,3 +76,9 @@ class Failure(Exception):
         self.issues: tuple[Issue, ...] = tuple(issues) or (Issue(code or category.code, text, expression),)
         self.retry_after_s = retry_after_s
         super().__init__(f"{category}: {self.issues[0].text}")
+
+
+def places_of(trace: TracebackType | None) -> str:
+    """Where an exception came from, by module and line, the last few: its text may quote what nobody may see."""
+    places = [f"{frame.f_globals.get('__name__')}:{line}" for frame, line in walk_tb(trace)]
+    return " > ".join(places[-_PLACES:])

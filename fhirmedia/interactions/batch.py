@@ -3,9 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
-from traceback import walk_tb
 
-from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.errors import Category, Failure, places_of
 from fhirmedia.core.records import Key
 from fhirmedia.custody.binaries import BINARY
 from fhirmedia.custody.writing import Written
@@ -65,8 +64,7 @@ async def batch(
 
 def _crashed(crash: Exception) -> Failure:
     """What an entry is told of what nobody foresaw: the place goes to the log, never the text."""
-    frames = [f"{frame.f_globals.get('__name__')}:{line}" for frame, line in walk_tb(crash.__traceback__)]
-    log.error("unexpected %s at %s", type(crash).__name__, " > ".join(frames[-8:]))
+    log.error("unexpected %s at %s", type(crash).__name__, places_of(crash.__traceback__))
     return Failure(Category.INTERNAL, "The server met a condition it did not expect.")
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from fhirmedia.core.errors import Category, Failure
+from fhirmedia.core.errors import Category, Failure, places_of
 from fhirmedia.r4.codec import dump
 from fhirmedia.r4.outcome import operation_outcome
 from fhirmedia.r4.xml_out import to_xml
@@ -107,11 +107,6 @@ def _other_methods(request: Request) -> str:
 
 async def answer_crash(request: Request, error: Exception) -> Response:
     """Exception handler for what nobody foresaw: the place goes to the log, never the text."""
-    frames = []
-    trace = error.__traceback__
-    while trace is not None:
-        frames.append(f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    log.error("unexpected %s at %s", type(error).__name__, " > ".join(frames[-8:]))
+    log.error("unexpected %s at %s", type(error).__name__, places_of(error.__traceback__))
     failure = Failure(Category.INTERNAL, "The server met a condition it did not expect.")
     return failure_response(failure, request.scope)
