@@ -31,6 +31,7 @@ from tests.services import asked
 ELASTIC = {"X-Elastic-Product": "Elasticsearch"}
 REGISTRY = load_registry()
 ZONE = ZoneInfo("Europe/Stockholm")
+DRIPS = 200
 EVERYBODY = Grant((Rule(frozenset(ACTIONS), frozenset(REGISTRY.types), EVERYTHING),))
 
 
@@ -228,6 +229,42 @@ def test_a_server_that_stands_still_is_not_waited_for() -> None:
         started = time.monotonic()
         assert ping(f"http://127.0.0.1:{silent.getsockname()[1]}").category is Category.UNAVAILABLE
         assert time.monotonic() - started < 10
+
+
+def test_an_answer_without_end_is_not_waited_for() -> None:
+    """Each byte comes in time; all of them never do."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+        writer.write(b"X-Elastic-Product: Elasticsearch\r\nContent-Length: 1000000\r\n\r\n")
+        with suppress(ConnectionError):
+            for _ in range(DRIPS):
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        ended.set()
+
+    ended = asyncio.Event()
+
+    async def run() -> float:
+        dripping = await asyncio.start_server(drip, "127.0.0.1", 0)
+        host, port = dripping.sockets[0].getsockname()
+        engine = open_engine(IndexAddress((f"http://{host}:{port}",)), registry=REGISTRY, zone=ZONE, budget_s=0)
+        narrowed, started = EVERYBODY.narrow(EVERYTHING, types=["Media"]), time.monotonic()
+        with pytest.raises(Failure) as caught:
+            await engine.index("g").search(narrowed, page=Page(1))
+        took = time.monotonic() - started
+        assert caught.value.category is Category.UNAVAILABLE
+        await engine.close()
+        await ended.wait()
+        dripping.close()
+        return took
+
+    assert asyncio.run(run()) < DRIPS * 0.05 / 2
 
 
 def test_a_key_file_or_a_certificate_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -102,6 +102,8 @@ class ElasticClient:
     ) -> Answer:
         """Send one request; bytes are lines of JSON. Errors with an accepted status come back as answers.
 
+        `within_s` is for all of it: the library's own bound is for each wait, and begins anew with every byte.
+
         Raises Failure UNAVAILABLE, also for what the engine does not understand: its index is not as we made it. Raises
         TOO_COSTLY where it says so.
         """
@@ -111,7 +113,10 @@ class ElasticClient:
         target = path if not parameters else f"{path}?{httpx.QueryParams(parameters)}"
         try:
             asked = self._client.options(request_timeout=within_s)
-            answer = await asked.perform_request(method, target, headers=headers, body=body)
+            async with asyncio.timeout(within_s):
+                answer = await asked.perform_request(method, target, headers=headers, body=body)
+        except TimeoutError:
+            raise _late() from None
         except ApiError as error:
             if error.meta.status in accepted:
                 return Answer(error.meta.status, error.body)
@@ -144,7 +149,7 @@ class ElasticClient:
         except (UnsupportedProductError, KeyError, StopIteration, ValueError, TypeError):
             raise _unsupported() from None
         except TimeoutError:
-            raise unavailable("The search engine does not answer.") from None
+            raise _late() from None
         except ApiError as error:
             raise (
                 _unsupported()
@@ -174,7 +179,7 @@ def unavailable(text: str) -> Failure:
 def failure_of(error: ApiError | TransportError) -> Failure:
     """An error of the library as a Failure; nothing of what was asked or answered is in it."""
     if isinstance(error, ConnectionTimeout):
-        return unavailable("The search engine does not answer in time.")
+        return _late()
     if isinstance(error, TransportError):
         return unavailable("The search engine cannot be reached.")
     status, kind = error.meta.status, reason_of(error.body)
@@ -218,6 +223,10 @@ def _kinds(node: Any) -> Iterator[str]:
     elif isinstance(node, list):
         for each in node:
             yield from _kinds(each)
+
+
+def _late() -> Failure:
+    return unavailable("The search engine does not answer in time.")
 
 
 def _cannot(text: str) -> Failure:
