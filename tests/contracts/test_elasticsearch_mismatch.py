@@ -4,6 +4,7 @@ The servers here are stand-ins on loopback that answer the few bytes by which pr
 """
 
 import asyncio
+import gc
 import json
 import socket
 import threading
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 
 from fhirmedia.access.grant import ACTIONS, Grant, Rule
 from fhirmedia.backends.elastic import open_engine
+from fhirmedia.backends.elastic.client import ElasticClient
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.index_address import IndexAddress
 from fhirmedia.core.records import Facts, Key, Record
@@ -229,6 +232,26 @@ def test_a_server_that_stands_still_is_not_waited_for() -> None:
         started = time.monotonic()
         assert ping(f"http://127.0.0.1:{silent.getsockname()[1]}").category is Category.UNAVAILABLE
         assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("server", [(200, {}, ELASTIC)], indirect=True)
+def test_what_was_sent_is_let_go_of_at_once(server: str) -> None:
+    """A filling sends gigabytes: nothing of it may wait until somebody looks for garbage."""
+
+    async def run() -> int:
+        client = ElasticClient(IndexAddress((server,)))
+        for _ in range(3):
+            await client.ask("POST", "/_bulk", b"{}\n", within_s=5)
+        left = sum(isinstance(each, httpx.Request | httpx.Response) for each in gc.get_objects())
+        await client.close()
+        return left
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert asyncio.run(run()) == 0
+    finally:
+        gc.enable()
 
 
 def test_an_answer_without_end_is_not_waited_for() -> None:

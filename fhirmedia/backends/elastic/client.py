@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -47,13 +48,26 @@ _JSON = "application/vnd.elasticsearch+json; compatible-with=8"
 _LINES = "application/vnd.elasticsearch+x-ndjson; compatible-with=8"
 
 
+class _Connections(httpx.AsyncClient):
+    """Answers that let go of what was asked: the library's hold themselves, and megabytes that were sent, until
+    somebody looks for garbage.
+    """
+
+    async def send(self, request: httpx.Request, **more: Any) -> httpx.Response:
+        """As of the library; of an answer that has come whole nothing is read from the connection any more."""
+        response = await super().send(request, **more)
+        if response.is_closed:
+            response.stream = httpx.ByteStream(b"")
+        return response
+
+
 class _Node(HttpxAsyncHttpNode):
     """A node asked directly, whatever proxy the environment names: what we ask is about patients."""
 
     def __init__(self, config: NodeConfig) -> None:
         super().__init__(config)
         context: Any = config.ssl_context or False
-        self.client = httpx.AsyncClient(
+        self.client = _Connections(
             base_url=f"{config.scheme}://{config.host}:{config.port}",
             limits=httpx.Limits(max_connections=config.connections_per_node),
             verify=context,
@@ -89,6 +103,7 @@ class ElasticClient:
             request_timeout=30,
             **more,
         )
+        self._within = lru_cache(maxsize=64)(self._client_within)
 
     async def ask(
         self,
@@ -112,7 +127,7 @@ class ElasticClient:
             headers["content-type"] = _LINES if isinstance(body, bytes) else _JSON
         target = path if not parameters else f"{path}?{httpx.QueryParams(parameters)}"
         try:
-            asked = self._client.options(request_timeout=within_s)
+            asked = self._within(within_s)
             async with asyncio.timeout(within_s):
                 answer = await asked.perform_request(method, target, headers=headers, body=body)
         except TimeoutError:
@@ -133,7 +148,7 @@ class ElasticClient:
         Raises Failure INVALID with a sentence where it is no Elasticsearch, or wants another key; UNAVAILABLE.
         """
         try:
-            asked = self._client.options(request_timeout=PING_S)
+            asked = self._within(PING_S)
             path = "/_nodes/_local?filter_path=nodes.*.version"
             async with asyncio.timeout(PING_S):
                 answer = await asked.perform_request("GET", path, headers={"accept": _JSON})
@@ -162,6 +177,10 @@ class ElasticClient:
     async def close(self) -> None:
         """Let go of all connections."""
         await self._client.close()
+
+    def _client_within(self, seconds: float) -> AsyncElasticsearch:
+        """Over the same connections; to make one takes the library longer than most requests do."""
+        return self._client.options(request_timeout=seconds)
 
 
 def require_supported(version: tuple[int, ...]) -> None:
