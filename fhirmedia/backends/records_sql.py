@@ -89,7 +89,7 @@ class SqliteRecordStore:
     def __init__(
         self, path: Path, *, lock_file: Path, parts: TransactionParts, clock: Clock, on_broken: Callable[[], None]
     ) -> None:
-        self._reader = open_reader(path)
+        self._reader, self._pages = open_reader(path, mapped=True), open_reader(path)
         self._changes = SqliteChanges(path)
         self._writer = open_writer(path)
         self._lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -104,7 +104,7 @@ class SqliteRecordStore:
         if len(keys) == 1:
             row = self._reader.execute(CURRENT, {"type": keys[0].type, "id": keys[0].id}).fetchone()
             return [None if row is None else record_of(row)]
-        rows = self._reader.execute(CURRENT_OF_MANY, {"keys": json.dumps(keys)})
+        rows = self._pages.execute(CURRENT_OF_MANY, {"keys": json.dumps(keys)})
         found = {record.key: record for record in map(record_of, rows)}
         return [found.get(key) for key in keys]
 
@@ -152,6 +152,7 @@ class SqliteRecordStore:
         self._checkpoints.close()
         self._writer.close()
         self._reader.close()
+        self._pages.close()
         self._changes.close()
         os.close(self._lock)
 

@@ -183,10 +183,7 @@ class DocumentMaker:
         except IndexError:
             pass
         try:
-            connection = open_reader(self._path)
-            # A filling reads all there is: pages in a map would count as memory of the process.
-            connection.execute("PRAGMA mmap_size=0").fetchone()
-            return connection
+            return open_reader(self._path)
         except sqlite3.Error as error:
             raise failure_of(error) from error
 
