@@ -10,13 +10,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
+import aiohttp
 import pytest
 
 from fhirmedia.access.grant import ACTIONS, Grant, Rule
@@ -38,6 +38,7 @@ DRIPS = 200
 EVERYBODY = Grant((Rule(frozenset(ACTIONS), frozenset(REGISTRY.types), EVERYTHING),))
 
 
+@contextmanager
 def standing_in(
     status: int, body: Any, headers: dict[str, str], *, heard: list[str | None] | None = None
 ) -> Iterator[str]:
@@ -67,15 +68,18 @@ def standing_in(
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest) -> Iterator[str]:
-    yield from standing_in(*request.param)
+    with standing_in(*request.param) as address:
+        yield address
 
 
 def ping(address: str, **more: Any) -> Failure:
@@ -215,7 +219,7 @@ def test_writes_that_wait_keep_no_search_waiting() -> None:
 def test_the_key_goes_along_with_every_request(tmp_path: Path) -> None:
     heard: list[str | None] = []
     (tmp_path / "key").write_text("aWQ6c2VjcmV0\n")
-    for address in standing_in(200, nodes("8.19.0"), ELASTIC, heard=heard):
+    with standing_in(200, nodes("8.19.0"), ELASTIC, heard=heard) as address:
         where = IndexAddress((address,), api_key_file=tmp_path / "key")
 
         async def run(where: IndexAddress) -> None:
@@ -242,7 +246,7 @@ def test_what_was_sent_is_let_go_of_at_once(server: str) -> None:
         client = ElasticClient(IndexAddress((server,)))
         for _ in range(3):
             await client.ask("POST", "/_bulk", b"{}\n", within_s=5)
-        left = sum(isinstance(each, httpx.Request | httpx.Response) for each in gc.get_objects())
+        left = sum(isinstance(each, aiohttp.ClientRequest | aiohttp.ClientResponse) for each in gc.get_objects())
         await client.close()
         return left
 
@@ -303,6 +307,16 @@ def test_a_key_file_or_a_certificate_that_cannot_be_read_is_named(tmp_path: Path
             with pytest.raises(Failure, match=name) as caught:
                 open_engine(address(path), registry=REGISTRY, zone=ZONE, budget_s=1)
             assert caught.value.category is Category.INVALID
+
+
+def test_no_redirect_is_followed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        away = {**ELASTIC, "Location": f"http://127.0.0.1:{elsewhere.getsockname()[1]}/"}
+        with standing_in(302, {}, away) as address:
+            assert ping(address).category is Category.UNAVAILABLE
+        elsewhere.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            elsewhere.accept()
 
 
 def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
-import httpx
-from elastic_transport import HttpxAsyncHttpNode, NodeConfig
+import aiohttp
+from elastic_transport import AiohttpHttpNode
 from elasticsearch import (
     ApiError,
     AsyncElasticsearch,
@@ -48,30 +49,24 @@ _JSON = "application/vnd.elasticsearch+json; compatible-with=8"
 _LINES = "application/vnd.elasticsearch+x-ndjson; compatible-with=8"
 
 
-class _Connections(httpx.AsyncClient):
-    """Answers that let go of what was asked: the library's hold themselves, and megabytes that were sent, until
-    somebody looks for garbage.
-    """
-
-    async def send(self, request: httpx.Request, **more: Any) -> httpx.Response:
-        """As of the library; of an answer that has come whole nothing is read from the connection any more."""
-        response = await super().send(request, **more)
-        if response.is_closed:
-            response.stream = httpx.ByteStream(b"")
-        return response
+async def _refuse_redirect(*_: object) -> None:
+    raise aiohttp.ClientError
 
 
-class _Node(HttpxAsyncHttpNode):
-    """A node asked directly, whatever proxy the environment names: what we ask is about patients."""
+class _Node(AiohttpHttpNode):
+    """A node asked directly, whatever proxy the environment or redirect an answer names: what we ask is of patients."""
 
-    def __init__(self, config: NodeConfig) -> None:
-        super().__init__(config)
-        context: Any = config.ssl_context or False
-        self.client = _Connections(
-            base_url=f"{config.scheme}://{config.host}:{config.port}",
-            limits=httpx.Limits(max_connections=config.connections_per_node),
-            verify=context,
-            timeout=config.request_timeout,
+    def _create_aiohttp_session(self) -> None:
+        """The library's, but for redirects, which it would follow."""
+        self._loop = asyncio.get_running_loop()
+        straight = aiohttp.TraceConfig()
+        straight.on_request_redirect.append(_refuse_redirect)
+        self.session = aiohttp.ClientSession(
+            headers=self.headers,
+            skip_auto_headers=("accept", "accept-encoding", "user-agent"),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            connector=aiohttp.TCPConnector(limit_per_host=self._connections_per_node, ssl=self._ssl_context or False),
+            trace_configs=[straight],
             trust_env=False,
         )
 
@@ -125,7 +120,7 @@ class ElasticClient:
         headers = {"accept": _JSON}
         if body is not None:
             headers["content-type"] = _LINES if isinstance(body, bytes) else _JSON
-        target = path if not parameters else f"{path}?{httpx.QueryParams(parameters)}"
+        target = path if not parameters else f"{path}?{urlencode(parameters)}"
         try:
             asked = self._within(within_s)
             async with asyncio.timeout(within_s):
