@@ -116,7 +116,7 @@ FOREIGN: dict[str, tuple[tuple[int, Any, dict[str, str]], str]] = {
 def test_client_mismatch_is_explained(name: str, tmp_path: Path) -> None:
     folder = make_demo_folder(tmp_path / "data")
     answers, sentence = FOREIGN[name]
-    for address in standing_in(*answers):
+    with standing_in(*answers) as address:
         setting = address.replace("http:", "elasticsearch:")
         said = command("serve", "--data", folder.path, "--port", "0", FHIRMEDIA_INDEX=setting)
         assert (said.code, said.out) == (1, "")
