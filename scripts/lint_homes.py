@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HOMES: dict[str, tuple[str, ...]] = {
+    "aiohttp": ("backends.elastic.client",),
     "alembic": ("backends",),
     "anyio": ("web",),
     "av": ("demo",),
@@ -16,7 +17,6 @@ HOMES: dict[str, tuple[str, ...]] = {
     "fastapi": ("web", "app"),
     "fhir": ("r4.model",),
     "fhir_core": ("r4.model",),
-    "httpx": ("backends.elastic.client",),
     "jose": ("issuer.jose",),
     "msgspec": ("r4.codec",),
     "numpy": ("demo",),
