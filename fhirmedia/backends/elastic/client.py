@@ -123,7 +123,7 @@ class ElasticClient:
     ) -> Answer:
         """Send one request; bytes are lines of JSON. Errors with an accepted status come back as answers.
 
-        `within_s` is for all of it: the library's own bound is for each wait, and begins anew with every byte.
+        `within_s` is for all of it, other nodes that are tried included; the library's own bound is for each try.
 
         Raises Failure UNAVAILABLE, also for what the engine does not understand: its index is not as we made it. Raises
         TOO_COSTLY where it says so.
