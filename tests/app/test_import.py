@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,14 @@ MEDIA: dict[str, Any] = {
     "content": {"contentType": "text/plain", "url": "Binary/letter"},
 }
 ALONE = {**MEDIA, "content": {"title": "photograph"}}
+
+
+@pytest.fixture(autouse=True)
+def _rights_of_new_files() -> Iterator[None]:
+    """A command leaves what its process writes to its owner alone; tests that come later want to be read."""
+    umask = os.umask(0o077)
+    yield
+    os.umask(umask)
 
 
 def ndjson(path: Path, *rows: dict[str, Any]) -> str:
