@@ -115,10 +115,9 @@ class Checkpoints:
 def read_checkpoints(path: Path) -> list[bytes]:
     """The lines of the file, without what a crash may have left of one at its end."""
     try:
-        content = path.read_bytes()
+        return _whole(path.read_bytes()).split(b"\n")[:-1]
     except FileNotFoundError:
         return []
-    return content.split(b"\n")[:-1]
 
 
 def line_sha256(line: bytes) -> str:
@@ -130,10 +129,19 @@ def _last_line(descriptor: int) -> bytes | None:
     """The last whole line; what a crash left of another after it is cut off."""
     size = os.fstat(descriptor).st_size
     tail = os.pread(descriptor, _LONGEST_LINE, max(0, size - _LONGEST_LINE))
-    whole, newline, torn = tail.rpartition(b"\n")
-    if torn:
-        os.ftruncate(descriptor, size - len(torn))
-    return whole.rpartition(b"\n")[2] if newline else None
+    whole = _whole(tail)
+    if whole != tail:
+        os.ftruncate(descriptor, size - len(tail) + len(whole))
+    return whole[:-1].rpartition(b"\n")[2] if whole else None
+
+
+def _whole(content: bytes) -> bytes:
+    """Without a line at the end that was never synced: it has no end, or there are zeros where a disk kept its end and
+    lost what stands before.
+    """
+    lines, newline, _ = content.rpartition(b"\n")
+    before, earlier, last = lines.rpartition(b"\n")
+    return before + earlier if b"\0" in last else lines + newline
 
 
 def _encode(stated: Any) -> bytes:

@@ -80,6 +80,33 @@ def test_what_a_crash_left_of_a_line_is_no_line(tmp_path: Path) -> None:
     assert parse_checkpoint(second)[0].previous == line_sha256(first)
 
 
+@pytest.mark.parametrize("lost", [slice(0, 40), slice(40, 90), slice(0, -1)])
+def test_a_line_that_lost_what_stands_before_its_end_is_no_line(tmp_path: Path, lost: slice) -> None:
+    """A disk without power keeps any of the sectors that were not synced; where others were, zeros are read."""
+    path = tmp_path / "checkpoints.jsonl"
+    for sequence in (1, 2):
+        checkpoints_of(tmp_path).attest(Head("changes", sequence, b"h" * 32))
+    first, second = path.read_bytes().splitlines(keepends=True)
+    torn = bytearray(second)
+    torn[lost] = bytes(len(torn[lost]))
+    path.write_bytes(first + torn)
+    assert lines_of(tmp_path) == [first[:-1]]
+    checkpoints_of(tmp_path).attest(Head("changes", 3, b"h" * 32))
+    kept, third = lines_of(tmp_path)
+    assert path.read_bytes() == kept + b"\n" + third + b"\n"
+    assert kept + b"\n" == first
+    assert parse_checkpoint(third)[0].previous == line_sha256(kept)
+
+
+def test_zeros_in_an_earlier_line_are_an_edit(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.jsonl"
+    for sequence in (1, 2):
+        checkpoints_of(tmp_path).attest(Head("changes", sequence, b"h" * 32))
+    first, second = path.read_bytes().splitlines()
+    path.write_bytes(bytes(40) + first[40:] + b"\n" + second + b"\n")
+    assert lines_of(tmp_path) == [bytes(40) + first[40:], second]
+
+
 def test_first_line_may_be_torn_as_well(tmp_path: Path) -> None:
     (tmp_path / "checkpoints.jsonl").write_bytes(b'{"log_id"')
     assert lines_of(tmp_path) == []
