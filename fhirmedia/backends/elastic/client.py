@@ -41,6 +41,7 @@ CONNECTIONS = 64
 """To one node: bulk requests that wait to be visible keep no search waiting."""
 
 _PIECE_BYTES = 2**16
+"""What is longer is sent in pieces, with a turn for others after each."""
 
 _COSTLY = frozenset({
     "search_timeout_exception", "too_many_clauses", "too_many_nested_clauses", "too_many_buckets_exception",
@@ -57,7 +58,10 @@ async def _refuse_redirect(*_: object) -> None:
 
 
 class _Node(AiohttpHttpNode):
-    """A node asked directly, whatever proxy the environment or redirect an answer names: what we ask is of patients."""
+    """A node asked directly, whatever proxy the environment names or address an answer redirects to.
+
+    What we ask is about patients.
+    """
 
     async def perform_request(self, method: str, target: str, body: Any = None, *more: Any, **named: Any) -> Any:  # type: ignore[override]  # the library's own declares itself so
         """As of the library, but that a large body goes in pieces, and others are answered meanwhile."""
