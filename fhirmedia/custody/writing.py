@@ -182,7 +182,7 @@ class Writing:
     def _linked(self, proposals: Proposals, steps: list[Settled], outcomes: Mapping[int, Written]) -> list[Settled]:
         """The steps with the references among them put right: to what conditions found, and to versions to come."""
         names = self._conditions.names
-        names |= {proposals.each[at].key: each.record.key for at, each in outcomes.items() if each.found}
+        names |= {proposals.each[at].key: each.record.key for at, each in outcomes.items()}
         if proposals.references:
             coming = [self._intake.entries(step.resource, step.key) for step in steps]
             # What is not written after all need not find what it would have referred to.

@@ -200,3 +200,23 @@ def test_what_a_conditional_update_finds_is_what_others_mean_by_it(living: House
         entry("POST", "Media", new("Media", subject={"reference": "urn:uuid:6fb1f2a8-5d3c-4a5e-9d5a-3f0c5f8f9a11"})),
     )
     assert body(made[1])["subject"] == {"reference": "Patient/p"}
+
+
+def test_a_conditional_update_that_finds_nothing_has_no_version_to_match(living: House) -> None:
+    absent = entry("PUT", "Media?identifier=n", numbered("Media", "n"), ifMatch='W/"1"')
+    with refused(Category.PRECONDITION):
+        living.transaction(derm(), absent)
+    assert living.search(derm(), "Media", "identifier=n&_summary=count")["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "url"), [("PUT", "Media?identifier=n"), ("DELETE", "Media?identifier=n"), ("DELETE", "Media/m")]
+)
+def test_no_resource_is_meant_twice(living: House, method: str, url: str) -> None:
+    """Whether it is named, or found by a condition."""
+    there = numbered("Media", "n") | {"id": "m"}
+    living.put(importer(), there)
+    other = entry(method, url, numbered("Media", "n") if method == "PUT" else None)
+    with refused(Category.INVALID) as said:
+        living.transaction(derm(), entry("PUT", "Media/m", there), other)
+    assert said.issues[0].code == "duplicate"

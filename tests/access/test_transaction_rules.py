@@ -261,22 +261,7 @@ PATCH = {
 def test_a_patch_is_of_what_was_read(living: House, url: str) -> None:
     """Whoever comes in between makes it fail, with nothing stored."""
     living.put(importer(), a("Media", "m", identifier=identifier("n")))
-    store = living.stores.records
-    between: list[Resource] = []
-
-    async def write(work: Any) -> Any:
-        if between:
-            change = between.pop()
-            other = House(living.archive, living.path, living.hands, living._loop)
-            await _put(other, change)
-        return await store.write(work)
-
-    async def _put(house: House, resource: Resource) -> None:
-        key = Key(resource["resourceType"], resource["id"])
-        await update(house.archive, house.asker(importer()), key, resource, expected=None)
-
-    spoiled = _Between(store, write)
-    living.replace_stores(records=spoiled)
+    between = _between(living)
     between.append(a("Media", "m", identifier=identifier("n"), width=3))
     with refused(Category.CONFLICT) as said:
         living.transaction(derm(), entry("PATCH", url, PATCH), entry("POST", "Media", new("Media")))
@@ -284,6 +269,40 @@ def test_a_patch_is_of_what_was_read(living: House, url: str) -> None:
     assert living.read(derm(), "Media/m")["meta"]["versionId"] == "2"
     patched = living.transaction(derm(), entry("PATCH", url, PATCH))
     assert body(patched[0])["deviceName"] == "camera"
+
+
+def test_a_patch_by_condition_is_of_what_the_condition_still_finds(living: House) -> None:
+    """The resource itself may stand as it was: it is what the condition means that has changed."""
+    for patient, number in (("p", "n"), ("q", "other")):
+        living.put(importer(), a("Patient", patient, identifier=identifier(number)))
+        living.put(importer(), a("Media", f"of-{patient}", of=patient))
+    between = _between(living)
+    between += [a("Patient", "p", identifier=identifier("gone")), a("Patient", "q", identifier=identifier("n"))]
+    with refused(Category.CONFLICT) as said:
+        living.transaction(derm(), entry("PATCH", "Media?patient.identifier=n", PATCH))
+    assert said.issues[0].code == OVERTAKEN
+    between.append(a("Patient", "q", identifier=identifier("gone")))
+    with refused(Category.NOT_FOUND):
+        living.transaction(derm(), entry("PATCH", "Media?patient.identifier=n", PATCH))
+    for media in ("of-p", "of-q"):
+        assert living.read(derm(), f"Media/{media}")["meta"]["versionId"] == "1"
+
+
+def _between(living: House) -> list[Resource]:
+    """To be filled with what somebody else writes just before the next write of the House is decided."""
+    store = living.stores.records
+    between: list[Resource] = []
+
+    async def write(work: Any) -> Any:
+        other = House(living.archive, living.path, living.hands, living._loop)
+        while between:
+            resource = between.pop(0)
+            key = Key(resource["resourceType"], resource["id"])
+            await update(other.archive, other.asker(importer()), key, resource, expected=None)
+        return await store.write(work)
+
+    living.replace_stores(records=_Between(store, write))
+    return between
 
 
 class _Between:
