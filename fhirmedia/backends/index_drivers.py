@@ -83,8 +83,10 @@ def _beginnings(part: Query, compiler: Compiler) -> list[Sql] | None:
             if not lookups:
                 return None
             owned = [(each, own) for each in lookups if (own := compiler.rows_of(parameter, each)) != FALSE]
-            if not is_inside(parameter) or all(_is_seekable(lookup) for lookup, _ in owned):
-                return _sought(lookups, owned)
+            if all(_is_seekable(lookup) for lookup, _ in owned):
+                return _sought(owned)
+            if not is_inside(parameter):
+                return None
             return [Sql(f"SELECT t.rid FROM {lookup.table} t WHERE {own.text}", own.values) for lookup, own in owned]
         case Any(several):
             found = [_beginnings(each, compiler) for each in several]
@@ -96,9 +98,7 @@ def _beginnings(part: Query, compiler: Compiler) -> list[Sql] | None:
             return None
 
 
-def _sought(lookups: list[Lookup], owned: list[tuple[Lookup, Sql]]) -> list[Sql] | None:
-    if not all(map(_is_seekable, lookups)):
-        return None
+def _sought(owned: list[tuple[Lookup, Sql]]) -> list[Sql]:
     return [
         sql(f"SELECT t.rid FROM {lookup.table} t WHERE {{}} AND {{}}", own, condition.sql)
         for lookup, own in owned

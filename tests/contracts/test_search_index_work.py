@@ -13,7 +13,7 @@ from fhirmedia.access.grant import ACTIONS, Grant, NarrowedQuery, Rule
 from fhirmedia.backends import index_drivers, index_facets, index_plan
 from fhirmedia.backends.index_facets import SqlIndexCounts
 from fhirmedia.backends.index_rows import IndexWriter
-from fhirmedia.backends.index_sql import SqlSearchIndex, hits_of
+from fhirmedia.backends.index_sql import SqlSearchIndex, hits_of, plan_of
 from fhirmedia.backends.index_terms import KnownTerms
 from fhirmedia.backends.index_words import equip
 from fhirmedia.backends.migrations import make_schema
@@ -21,7 +21,19 @@ from fhirmedia.backends.sqlite import open_writer
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Record
 from fhirmedia.ports.index import Page
-from fhirmedia.r4.query import EVERYTHING, All, Match, OfType, Query, ReferenceTest, SortKey, Text, TokenTest
+from fhirmedia.r4.query import (
+    EVERYTHING,
+    All,
+    Any,
+    DateTest,
+    Match,
+    OfType,
+    Query,
+    ReferenceTest,
+    SortKey,
+    Text,
+    TokenTest,
+)
 from fhirmedia.r4.values import DateValue, IndexEntries, ReferenceValue, TokenValue
 from tests.laws.archives import TYPES, Archive
 
@@ -123,6 +135,16 @@ def test_a_resource_is_compared_with_a_long_list_once(connection: sqlite3.Connec
         looks = [each for each in steps if "idx_reference_rid" in each]
         assert all(each.endswith("(rid=? AND param=?)") for each in looks)
     assert looks
+
+
+def test_a_value_that_no_resource_has_does_not_hide_where_to_begin(connection: sqlite3.Connection) -> None:
+    """As of a chain whose targets may be contained: none here contains a Patient."""
+    people = Match("subject", tuple(ReferenceTest(Key("Patient", f"p{number}")) for number in range(3)))
+    inside = Match("subject:Patient.birthdate", (DateTest("eq", 0, DAY),))
+    for query in (Any((people, inside)), Any((inside, people))):
+        _, plan = plan_of(connection, KnownTerms(), narrowed(query).query, Page(5, NEWEST), is_over=lambda: False)
+        assert plan.shape.startswith("D value of ")
+        assert plan.counted.rows == 6
 
 
 async def _asked_at_once(connection: sqlite3.Connection, query: Query) -> list[str]:
