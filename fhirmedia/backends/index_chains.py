@@ -1,14 +1,14 @@
 """Queries inside a query (Chain, Has) answered first, so that the Keys they find can begin the search around them.
 
-Asked row by row, a chain costs a look at another resource for each candidate. That is right where ids or a few
-Patients bound the candidates. Everywhere else the inner query runs by itself and its Keys take its place. Where a hop
-goes through more than 10 000 Keys, what stands beside the chains is answered first; the search is refused if that
+Asked row by row, a chain costs a look at another resource for each candidate. That is right where ids, a few Patients
+or a rare value bound the candidates. Everywhere else the inner query runs by itself and its Keys take its place. Where
+a hop goes through more than 10 000 Keys, what stands beside the chains is answered first; the search is refused if that
 leaves too many candidates, too.
 """
 
 from collections.abc import Callable, Sequence
 
-from fhirmedia.backends.index_candidates import conjuncts
+from fhirmedia.backends.index_candidates import conjuncts, has_words
 from fhirmedia.backends.index_plan import Planner
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
@@ -30,14 +30,17 @@ from fhirmedia.r4.query import (
 
 HOP_AT_MOST = 10_000
 BOUNDED = 2_000
-"""Up to so many candidates, each is asked about its chains by itself."""
+"""Up to so many candidates that ids or Patients lead to, each is asked about its chains by itself."""
+
+FEW = 500
+"""The same of candidates that a value or a stretch of time leads to."""
 
 Answer = Callable[[Query, Page], Hits]
-Point = Callable[[Sequence[Key], str], Sequence[Pointer]]
+Point = Callable[[Sequence[Key], Sequence[str]], Sequence[Pointer]]
 
 
 class Chains:
-    """Of one state of the index: `answer` runs a query without inner ones, `point` follows one parameter."""
+    """Of one state of the index: `answer` runs a query without inner ones, `point` follows parameters."""
 
     def __init__(self, planner: Planner, answer: Answer, point: Point) -> None:
         self._planner = planner
@@ -46,7 +49,7 @@ class Chains:
 
     def resolved(self, query: Query) -> Query:
         """An equal query, without inner ones where they would be costly. Raises Failure TOO_COSTLY."""
-        if not has_inner(query) or self._planner.is_bounded(query, limit=BOUNDED):
+        if not has_inner(query) or has_few_outside(query, self._planner):
             return query
         try:
             return self.answered(query)
@@ -78,7 +81,7 @@ class Chains:
                 keys = self._found(target)
                 return Match(parameter, tuple(map(ReferenceTest, keys))) if keys else NOTHING
             case Has(parameter, source):
-                return one_of({pointer.key for pointer in self._point(self._found(source), parameter)})
+                return one_of({pointer.key for pointer in self._point(self._found(source), (parameter,))})
             case _:
                 return leaf
 
@@ -88,6 +91,13 @@ class Chains:
             text = f"A chain goes through more than {HOP_AT_MOST} resources; narrow what it asks of them."
             raise Failure(Category.TOO_COSTLY, text)
         return hits.keys
+
+
+def has_few_outside(query: Query, planner: Planner) -> bool:
+    """Whether what stands beside inner queries leads to so few candidates that each is asked by itself."""
+    if planner.is_bounded(query, limit=BOUNDED):
+        return True
+    return not has_words(query) and planner.begins_with(query, limit=FEW)
 
 
 def has_inner(query: Query) -> bool:

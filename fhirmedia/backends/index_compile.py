@@ -10,7 +10,7 @@ from typing import Protocol, assert_never
 
 from fhirmedia.backends.index_conditions import TABLE_OF_KIND, Lookup, lookups
 from fhirmedia.backends.index_dialect import FALSE, TRUE, Dialect, Sql, every, join, some, sql
-from fhirmedia.backends.index_resource import Row, hot_condition, row_of
+from fhirmedia.backends.index_resource import Row, hot_condition, row_by_rid, row_of
 from fhirmedia.backends.index_tables import IN_COMPARTMENT, MISSING, PATIENT, SOLE
 from fhirmedia.backends.index_terms import FIELD, ROLE, TYPE, UNKNOWN
 from fhirmedia.backends.index_values import HOT, role_bit
@@ -193,7 +193,8 @@ class Compiler:
     def _has(self, parameter: str, source: Query, row: Row) -> Sql:
         of_parameter = self._of_parameter(parameter, ("reference",))
         link, inner = self._inner()
-        found = self.condition(source, inner)
+        # Its values are asked of the link's rid: most of what refers here is told apart before its own row is read.
+        found = self.condition(source, row_by_rid(f"{link}.rid", inner.columns))
         self._depth -= 1
         if FALSE in (of_parameter, found):
             return FALSE

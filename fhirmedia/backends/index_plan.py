@@ -77,6 +77,15 @@ class Planner:
         few = self.few(query)
         return few is not None and self._snapshot.count(few.first(limit + 1)) <= limit
 
+    def begins_with(self, query: Query, *, limit: int) -> bool:
+        """Whether there are so many candidates at most, by ids, Patients, a value, a stretch of time or their type."""
+        if self.is_bounded(query, limit=limit):
+            return True
+        few = by_value(query, self.compiler, self._snapshot, limit=limit)
+        if few is not None and few.rows is not None:
+            return few.rows <= limit
+        return self._snapshot.count(by_type(query, self._dialect).first(limit + 1)) <= limit
+
     def plan(self, query: Query, page: Page) -> Plan:
         """Raises Failure NOT_IMPLEMENTED for what this engine cannot answer."""
         few = self.few(query)
@@ -87,7 +96,11 @@ class Planner:
         few = by_value(query, self.compiler, self._snapshot, limit=probed)
         if few is not None and few.rows is not None and (few.listed or few.rows <= limit):
             return self.driven(few, query, page)
-        counted = few or by_type(query, self._dialect)
+        return self.along(query, page, counted=few)
+
+    def along(self, query: Query, page: Page, *, counted: Candidates | None = None) -> Plan:
+        """The plan that reads along the order; `counted` are the candidates of its total."""
+        counted = counted or by_type(query, self._dialect)
         condition = self._condition(query, counted)
         if condition == FALSE:
             return NOTHING

@@ -1,7 +1,6 @@
 """SearchIndex on SQLite: plans and runs each search on one of a few read-only connections, within a budget of time."""
 
 import asyncio
-import json
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -12,42 +11,27 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from fhirmedia.access.grant import NarrowedQuery
-from fhirmedia.backends.index_answers import answer, number_of
+from fhirmedia.backends.index_answers import answer
 from fhirmedia.backends.index_candidates import Candidates, is_light
-from fhirmedia.backends.index_chains import Chains
-from fhirmedia.backends.index_dialect import SQLITE, TRUE, Sql, sql
+from fhirmedia.backends.index_dialect import SQLITE
 from fhirmedia.backends.index_explaining import explained
 from fhirmedia.backends.index_plan import Plan, Planner
-from fhirmedia.backends.index_record_words import RecordWords, Texts, asks_for_dropped, too_long
-from fhirmedia.backends.index_terms import SYSTEM, UNKNOWN, KnownTerms
+from fhirmedia.backends.index_record_words import Texts, asks_for_dropped, too_long
+from fhirmedia.backends.index_state import IndexSnapshot, IndexState, IsOver, pointers_of
+from fhirmedia.backends.index_terms import KnownTerms
 from fhirmedia.backends.index_words import equip
 from fhirmedia.backends.sqlite import failure_of, is_interrupt, open_reader
-from fhirmedia.core.records import Key, parse_key
+from fhirmedia.core.records import Key
 from fhirmedia.ports.index import Hits, Page, Pointer
 from fhirmedia.r4.query import Query
 
 T = TypeVar("T")
-IsOver = Callable[[], bool]
-"""Whether the time of a search is over."""
-
 _SMALL = 500
 """Searches among so many candidates at most run at once on the event loop: they take less than a millisecond, about
 what it costs to wake a thread and to wait for its turn, which under load may take several."""
 
 _STEPS = 20_000
 """Instructions of SQLite between two looks at the clock: about a millisecond."""
-
-_TYPES = (
-    "WITH RECURSIVE each(type) AS (SELECT min(type) FROM res_row UNION ALL"
-    " SELECT (SELECT min(r.type) FROM res_row r WHERE r.type > each.type) FROM each WHERE each.type IS NOT NULL)"
-    " SELECT type FROM each WHERE type IS NOT NULL"
-)
-_POINTERS = (
-    "SELECT DISTINCT t.target, t.version FROM json_each(?) AS asked CROSS JOIN res_row r CROSS JOIN idx_reference t"
-    " WHERE r.type = json_extract(asked.value, '$[0]') AND r.id = json_extract(asked.value, '$[1]')"
-    " AND t.rid = r.rid AND t.version >= 0 AND t.param IN ({})"
-)
-_SIZE = "SELECT coalesce(max(rid), 0) >> 8 FROM res_row"
 
 
 class SqlSearchIndex:
@@ -74,15 +58,15 @@ class SqlSearchIndex:
         if hits is not None:
             return hits
         return await self._within_budget(
-            lambda connection, is_over: self._search(connection, query.query, page, is_over)
+            lambda connection, is_over: self._state(connection, is_over).hits(query.query, page)
         )
 
     async def pointers(self, keys: Sequence[Key], *, parameters: Collection[str]) -> Sequence[Pointer]:
         """What these resources refer to. Raises Failure UNAVAILABLE, TOO_COSTLY."""
         if len(keys) > _SMALL:
-            return await self.within(lambda connection: _pointers(connection, self.terms, keys, parameters))
+            return await self.within(lambda connection: pointers_of(connection, self.terms, keys, parameters))
         with _translated(), _one_state(self._inline):
-            return _pointers(self._inline, self.terms, keys, parameters)
+            return pointers_of(self._inline, self.terms, keys, parameters)
 
     async def explain(self, query: NarrowedQuery, *, page: Page) -> str:
         """The shape of the plan, its statements, SQLite's own account of them, rows visited for the page; no values."""
@@ -117,12 +101,12 @@ class SqlSearchIndex:
         page = Page(0, total="accurate")
         if is_light(query):
             with _translated(), _one_state(self._inline):
-                planner = Planner(SQLITE, _Snapshot(self._inline, self.terms))
+                planner = Planner(SQLITE, IndexSnapshot(self._inline, self.terms))
                 few = self._at_once(planner, query)
                 if few is not None:
                     return work(self._inline, planner, planner.driven(few, query, page))
         return await self._within_budget(
-            lambda connection, is_over: work(connection, *self._plan_of(connection, query, page, is_over))
+            lambda connection, is_over: work(connection, *self._state(connection, is_over).plan(query, page))
         )
 
     def _at_once(self, planner: Planner, query: Query) -> Candidates | None:
@@ -131,10 +115,8 @@ class SqlSearchIndex:
             return None
         return planner.at_once(query, limit=_SMALL)
 
-    def _plan_of(
-        self, connection: sqlite3.Connection, query: Query, page: Page, is_over: IsOver
-    ) -> tuple[Planner, Plan]:
-        return plan_of(connection, self.terms, query, page, texts=self._texts, is_over=is_over)
+    def _state(self, connection: sqlite3.Connection, is_over: IsOver) -> IndexState:
+        return IndexState(connection, self.terms, texts=self._texts, is_over=is_over)
 
     def _within(self, work: Callable[[sqlite3.Connection, IsOver], T], budget: "_Budget") -> T:
         connection = self._connections.get()
@@ -150,76 +132,19 @@ class SqlSearchIndex:
         if not is_light(query):
             return None
         with _translated(), _one_state(self._inline):
-            planner = Planner(SQLITE, _Snapshot(self._inline, self.terms))
+            planner = Planner(SQLITE, IndexSnapshot(self._inline, self.terms))
             few = self._at_once(planner, query)
             return None if few is None else answer(self._inline, planner.driven(few, query, page), page)
 
-    def _search(self, connection: sqlite3.Connection, query: Query, page: Page, is_over: IsOver) -> Hits:
-        return hits_of(connection, self.terms, query, page, texts=self._texts, is_over=is_over)
-
     def _explain(self, connection: sqlite3.Connection, query: Query, page: Page, is_over: IsOver) -> str:
-        def planned(watch: Sql) -> Plan:
-            return plan_of(connection, self.terms, query, page, texts=self._texts, is_over=is_over, watch=watch)[1]
-
-        return explained(connection, planned, page)
+        state = self._state(connection, is_over)
+        return explained(connection, lambda watch: state.plan_as_answered(query, page, watch=watch), page)
 
 
 def _open(path: Path) -> sqlite3.Connection:
     connection = open_reader(path)
     equip(connection)
     return connection
-
-
-def hits_of(
-    connection: sqlite3.Connection,
-    terms: KnownTerms,
-    query: Query,
-    page: Page,
-    *,
-    texts: Texts | None = None,
-    is_over: IsOver = lambda: False,
-) -> Hits:
-    """The answer as the connection sees the index at this moment; the query is already narrowed.
-
-    SQLite ends its statements by itself; `is_over` is for what is done beside them.
-    """
-    _, plan = plan_of(connection, terms, query, page, texts=texts, is_over=is_over)
-    return answer(connection, plan, page)
-
-
-def plan_of(
-    connection: sqlite3.Connection,
-    terms: KnownTerms,
-    query: Query,
-    page: Page,
-    *,
-    texts: Texts | None = None,
-    is_over: IsOver,
-    watch: Sql = TRUE,
-) -> tuple[Planner, Plan]:
-    """How that answer is found, and who planned it; `watch` is a condition of every row that is looked at.
-
-    Raises Failure TOO_COSTLY, WordsDroppedError.
-    """
-    planner = Planner(SQLITE, _Snapshot(connection, terms), watch=watch)
-
-    def found(query: Query, page: Page) -> Hits:
-        return answer(connection, planner.plan(words.resolved(query), page), page)
-
-    chains = Chains(planner, found, lambda keys, parameter: _pointers(connection, terms, keys, (parameter,)))
-    words = RecordWords(connection, texts, is_over=is_over, answer=found, inner=chains.answered)
-    return planner, planner.plan(words.resolved(chains.resolved(query)), page)
-
-
-def _pointers(
-    connection: sqlite3.Connection, terms: KnownTerms, keys: Sequence[Key], parameters: Collection[str]
-) -> list[Pointer]:
-    known = (terms.number(connection, parameter, kind="reference") for parameter in parameters)
-    numbers = [number for number in known if number != UNKNOWN]
-    if not numbers or not keys:
-        return []
-    rows = connection.execute(_POINTERS.format(", ".join("?" * len(numbers))), (json.dumps(keys), *numbers))
-    return [Pointer(parse_key(target), version) for target, version in rows]
 
 
 def search_within(
@@ -234,7 +159,7 @@ def search_within(
     is_over = _Budget(budget_s).exceeded
     connection.set_progress_handler(is_over, _STEPS)
     try:
-        return hits_of(connection, KnownTerms(), query.query, page, texts=texts, is_over=is_over)
+        return IndexState(connection, KnownTerms(), texts=texts, is_over=is_over).hits(query.query, page)
     except sqlite3.Error as error:
         if is_interrupt(error):
             raise too_long() from None
@@ -253,44 +178,6 @@ class _Budget:
     def exceeded(self) -> bool:
         """Asked by SQLite now and then; true stops the statement."""
         return self.spent or time.monotonic() > self._until
-
-
-class _Snapshot:
-    """What planning asks of the state a connection reads."""
-
-    def __init__(self, connection: sqlite3.Connection, terms: KnownTerms) -> None:
-        self._connection = connection
-        self._unknown: set[str] = set()
-        self.terms = terms
-
-    def number(self, parameter: str, kind: str) -> int:
-        return self.terms.number(self._connection, parameter, kind=kind)
-
-    def system(self, text: str) -> int:
-        if text in self._unknown:
-            return UNKNOWN
-        number = self.terms.number(self._connection, text, kind=SYSTEM)
-        if number == UNKNOWN:
-            self._unknown.add(text)
-        return number
-
-    def rank(self, text: str, kind: str) -> int:
-        return self.terms.rank(self._connection, text, kind=kind)
-
-    def kinds(self, parameter: str) -> dict[str, tuple[int, bool]]:
-        return self.terms.kinds(self._connection, parameter)
-
-    def numbers(self, rows: Sql) -> list[int]:
-        return [row[0] for row in self._connection.execute(*rows)]
-
-    def count(self, rows: Sql) -> int:
-        return number_of(self._connection, sql("SELECT count(*) FROM ({})", rows))
-
-    def types(self) -> list[str]:
-        return [row[0] for row in self._connection.execute(_TYPES)]
-
-    def size(self) -> int:
-        return number_of(self._connection, Sql(_SIZE))
 
 
 @contextmanager

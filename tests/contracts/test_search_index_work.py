@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fhirmedia.access.grant import ACTIONS, Grant, NarrowedQuery, Rule
-from fhirmedia.backends import index_drivers, index_facets, index_plan
+from fhirmedia.backends import index_along, index_chains, index_drivers, index_facets, index_plan
 from fhirmedia.backends.index_facets import SqlIndexCounts
 from fhirmedia.backends.index_rows import IndexWriter
-from fhirmedia.backends.index_sql import SqlSearchIndex, hits_of, plan_of
+from fhirmedia.backends.index_sql import SqlSearchIndex
+from fhirmedia.backends.index_state import IndexState
 from fhirmedia.backends.index_terms import KnownTerms
 from fhirmedia.backends.index_words import equip
 from fhirmedia.backends.migrations import make_schema
@@ -25,7 +26,9 @@ from fhirmedia.r4.query import (
     EVERYTHING,
     All,
     Any,
+    Chain,
     DateTest,
+    Has,
     Match,
     OfType,
     Query,
@@ -78,7 +81,7 @@ def asked(connection: sqlite3.Connection, query: Query, page: Page) -> tuple[lis
     statements: list[str] = []
     connection.set_trace_callback(statements.append)
     try:
-        hits = hits_of(connection, KnownTerms(), narrowed(query).query, page)
+        hits = IndexState(connection, KnownTerms()).hits(narrowed(query).query, page)
     finally:
         connection.set_trace_callback(None)
     return [key.id for key in hits.keys], hits.total, statements
@@ -142,9 +145,46 @@ def test_a_value_that_no_resource_has_does_not_hide_where_to_begin(connection: s
     people = Match("subject", tuple(ReferenceTest(Key("Patient", f"p{number}")) for number in range(3)))
     inside = Match("subject:Patient.birthdate", (DateTest("eq", 0, DAY),))
     for query in (Any((people, inside)), Any((inside, people))):
-        _, plan = plan_of(connection, KnownTerms(), narrowed(query).query, Page(5, NEWEST), is_over=lambda: False)
+        _, plan = IndexState(connection, KnownTerms()).plan(narrowed(query).query, Page(5, NEWEST))
         assert plan.shape.startswith("D value of ")
         assert plan.counted.rows == 6
+
+
+def test_what_many_have_is_found_along_the_order(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inner queries of many answers are asked of the first resources, and answered whole where these do not suffice."""
+    whole = IndexState(connection, KnownTerms())
+    writer = IndexWriter()
+    writer.begin(connection)
+    for number in range(30):
+        key = Key("Patient", f"p{number}")
+        entries = IndexEntries(key, {"gender": (TokenValue(None, "male" if number % 2 else "female"),)}, (key.id,))
+        record = Record(key, 1, NUMBER + number + 1, number, "create", b"{}", Facts(patients=(key.id,)))
+        writer.put(connection, record, entries)
+    men = All((OfType(frozenset({"Patient"})), Match("gender", (TokenTest("male"),))))
+    pictures = All((OfType(frozenset({"Media"})), Chain("subject", men)))
+    pictured = All((OfType(frozenset({"Patient"})), Has("subject", OfType(frozenset({"Media"})))))
+    for query in (pictures, pictured):
+        pages = [whole.hits(query, Page(7, NEWEST, total="bounded"))]
+        pages.append(whole.hits(query, Page(7, NEWEST, after=pages[0].next, total="bounded")))
+        assert pages[0].total == 30
+        with monkeypatch.context() as patched:
+            patched.setattr(index_chains, "BOUNDED", 1)
+            patched.setattr(index_chains, "FEW", 1)
+            patched.setattr(index_along, "HOP_AT_MOST", 10)
+            patched.setattr(index_chains, "HOP_AT_MOST", 10)
+            found = [
+                whole.hits(query, Page(7, NEWEST, after=after, total="bounded")) for after in (None, pages[0].next)
+            ]
+            assert [(each.keys, each.next) for each in found] == [(each.keys, each.next) for each in pages]
+            assert found[0].total is None, "it is not counted what so much leads to"
+            patched.setattr(index_along, "LOOKED_AT", 5)
+            with pytest.raises(Failure) as caught:
+                whole.hits(query, Page(7, NEWEST))
+            assert caught.value.category is Category.TOO_COSTLY
+            patched.setattr(index_chains, "HOP_AT_MOST", 100)
+            assert whole.hits(query, Page(7, NEWEST, total="bounded")) == pages[0]
 
 
 async def _asked_at_once(connection: sqlite3.Connection, query: Query) -> list[str]:

@@ -232,9 +232,14 @@ def test_chain_and_has_are_bounded(get: Get, monkeypatch: pytest.MonkeyPatch) ->
     deep = "Media?encounter.part-of:Encounter.part-of:Encounter.part-of:Encounter.status=finished"
     assert refusal(get(deep), 400)["code"] == "too-costly"
     assert len(ids(get("Encounter?_has:Media:encounter:status=completed"))) == 2
-    monkeypatch.setattr("fhirmedia.backends.index_chains.HOP_AT_MOST", 50)
+    for module in ("index_chains", "index_along"):
+        monkeypatch.setattr(f"fhirmedia.backends.{module}.HOP_AT_MOST", 50)
     monkeypatch.setattr("fhirmedia.backends.index_chains.BOUNDED", 1)
-    assert refusal(get("Encounter?_has:Media:encounter:status=completed"), 400)["code"] == "too-costly"
+    monkeypatch.setattr("fhirmedia.backends.index_chains.FEW", 1)
+    with monkeypatch.context() as patched:
+        patched.setattr("fhirmedia.backends.index_along.LOOKED_AT", 1)
+        assert refusal(get("Encounter?_has:Media:encounter:status=completed"), 400)["code"] == "too-costly"
+    assert len(ids(get("Encounter?_has:Media:encounter:status=completed"))) == 2, "soon found among those there are"
     assert ids(get("DiagnosticReport?media.status=completed")) == [], "there is none of which it could be asked"
 
 
