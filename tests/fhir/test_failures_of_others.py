@@ -232,10 +232,8 @@ def test_chain_and_has_are_bounded(get: Get, monkeypatch: pytest.MonkeyPatch) ->
     deep = "Media?encounter.part-of:Encounter.part-of:Encounter.part-of:Encounter.status=finished"
     assert refusal(get(deep), 400)["code"] == "too-costly"
     assert len(ids(get("Encounter?_has:Media:encounter:status=completed"))) == 2
-    for module in ("index_chains", "index_along"):
-        monkeypatch.setattr(f"fhirmedia.backends.{module}.HOP_AT_MOST", 50)
-    monkeypatch.setattr("fhirmedia.backends.index_chains.BOUNDED", 1)
-    monkeypatch.setattr("fhirmedia.backends.index_chains.FEW", 1)
+    for bound, to in {"chains.HOP_AT_MOST": 50, "along.HOP_AT_MOST": 50, "chains.BOUNDED": 1, "chains.FEW": 1}.items():
+        monkeypatch.setattr(f"fhirmedia.backends.index_{bound}", to)
     with monkeypatch.context() as patched:
         patched.setattr("fhirmedia.backends.index_along.LOOKED_AT", 1)
         assert refusal(get("Encounter?_has:Media:encounter:status=completed"), 400)["code"] == "too-costly"

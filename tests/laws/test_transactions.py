@@ -77,20 +77,28 @@ def test_transactions_are_what_the_model_says(
     tmp_path: Path, house: int, full_counts: bool, record_property: Callable[[str, object], None]
 ) -> None:
     outcomes: Counter[str] = Counter()
-    with serving(tmp_path / "data") as served:
-        put(served, *places())
-        random, model, headers = Random(house), Model(stored(served)), served.headers()
-        for _ in range((LONG_BUNDLES if full_counts else BUNDLES) * PER_HOUSE // BUNDLES):
-            wishes = some_wishes(random, model)
-            if len(model.there) > 60:
-                wishes = [Wish("DELETE", "Media", key, key) for key in model.of("Media")[:30]]
-            outcomes[check(served, headers, model, wishes)] += 1
-    examiner = Examiner(tmp_path / "data")
-    assert [*examiner.look([]), *examiner.look_for_halves(), *examiner.look_everywhere()] == []
+    for lot in range(LONG_BUNDLES // BUNDLES if full_counts else 1):
+        outcomes += lived(tmp_path / str(lot), seed=house + lot * BUNDLES // PER_HOUSE)
     for outcome, count in outcomes.items():
         record_property(f"bundles {outcome}", count)
     assert outcomes["done"] > sum(outcomes.values()) // 3
     assert sum(count for outcome, count in outcomes.items() if outcome != "done") > sum(outcomes.values()) // 10
+
+
+def lived(folder: Path, *, seed: int) -> Counter[str]:
+    """How PER_HOUSE bundles went in an archive that was empty; its Patients stay, so none lives for longer."""
+    outcomes: Counter[str] = Counter()
+    with serving(folder) as served:
+        put(served, *places())
+        random, model, headers = Random(seed), Model(stored(served)), served.headers()
+        for _ in range(PER_HOUSE):
+            wishes = some_wishes(random, model)
+            if len(model.there) > 60:
+                wishes = [Wish("DELETE", "Media", key, key) for key in model.of("Media")[:30]]
+            outcomes[check(served, headers, model, wishes)] += 1
+    examiner = Examiner(folder)
+    assert [*examiner.look([]), *examiner.look_for_halves(), *examiner.look_everywhere()] == []
+    return outcomes
 
 
 def test_the_order_of_the_entries_changes_nothing(tmp_path: Path) -> None:
