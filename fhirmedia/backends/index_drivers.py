@@ -71,8 +71,19 @@ def _values(parts: Iterable[Query], compiler: Compiler) -> Iterator[tuple[str, S
         rows = _beginnings(part, compiler)
         if rows:
             names = dict.fromkeys(leaf.parameter for leaf in leaves(part) if isinstance(leaf, Match))
-            met = part if isinstance(part, Match) and not is_inside(part.parameter) else None
+            met = part if _says_all(part, compiler) else None
             yield f"value of {', '.join(names)}", join(rows, " UNION ALL "), met
+
+
+def _says_all(part: Query, compiler: Compiler) -> bool:
+    """Whether each resource among the beginnings of the part has what it asks for."""
+    match part:
+        case Match(parameter):
+            return not is_inside(parameter)
+        case Any(several):
+            return all(_says_all(each, compiler) or _beginnings(each, compiler) == [] for each in several)
+        case _:
+            return False
 
 
 def _beginnings(part: Query, compiler: Compiler) -> list[Sql] | None:

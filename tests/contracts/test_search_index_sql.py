@@ -279,6 +279,7 @@ def test_an_inner_query_is_answered_first_and_bounded(
         for number, name in enumerate(("berg", "bergman", "berg", "lind", "lind", "lind", "lind"))
     ]
     written(IndexWriter(), connection, *people, *(media(number, subject=of(number)) for number in range(70)))
+    monkeypatch.setattr(index_chains, "FEW", 1)
     named = Match("name", (StringTest("starts", "berg"),))
     bergs = All((OfType(frozenset({"Patient"})), named))
     pictures = OfType(frozenset({"Media"}))
