@@ -1,10 +1,13 @@
 """What a time is called in the zone of the deployment: its year or its month."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 _HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
 
 
 class Calendar:
@@ -15,12 +18,19 @@ class Calendar:
         self._zone = zone
         self._of_day = lru_cache(maxsize=65_536)(self._name_of_day)
 
-    def of_time(self, milliseconds: int) -> str:
-        """Of a time since 1970; empty where no calendar has it."""
-        return self.of_hour(milliseconds // _HOUR_MS)
+    def counts(self, times: Sequence[int]) -> Counter[str]:
+        """How many of these times, in milliseconds since 1970, have each name."""
+        days = Counter(time // _DAY_MS for time in times)
+        names = {day: self._of_day(day) for day in days}
+        counts: Counter[str] = Counter()
+        for day, name in names.items():
+            if name is not None:
+                counts[name] += days[day]
+        counts.update(self.of_hour(time // _HOUR_MS) for time in times if names[time // _DAY_MS] is None)
+        return counts
 
     def of_hour(self, hour: int) -> str:
-        """Of a whole hour since 1970."""
+        """Of a whole hour since 1970; empty where no calendar has it."""
         name = self._of_day(hour // 24)
         return self._exact(hour) if name is None else name
 

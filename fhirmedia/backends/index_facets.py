@@ -26,6 +26,12 @@ SPANS = {"year": "%Y", "month": "%Y-%m"}
 COUNTED_AT_MOST = 100_000
 """Candidates above this number are not counted by value."""
 
+_NAMED = (
+    "(SELECT s.text FROM idx_term s WHERE s.id = {0}.system),"
+    " coalesce((SELECT w.spelled FROM idx_spelling w WHERE w.system = {0}.system AND w.code = {0}.code), {0}.code)"
+)
+"""The text of a row's system, and its code as it was written."""
+
 _HOUR_MS = 3_600_000
 _SHIFT_MS = 400_000 * 8760 * _HOUR_MS
 """Makes whole hours of any time in the calendar positive, so that division rounds down."""
@@ -48,25 +54,36 @@ class SqlIndexCounts:
 
     async def buckets(self, query: NarrowedQuery, *, by: str, with_patients: bool) -> Sequence[Bucket]:
         """How the answer divides. Raises Failure TOO_COSTLY, UNAVAILABLE."""
-
-        def divide(connection: sqlite3.Connection, planner: Planner, plan: Plan) -> list[Bucket]:
-            _require_few(connection, planner, plan)
-            ranks = None if with_patients else _whole_types(planner, plan, query.query)
-            if by in SPANS:
-                calendar = self._calendars[by]
-                if ranks is not None:
-                    return spans_of_types(connection, ranks, calendar=calendar)
-                return span_buckets(connection, plan, calendar=calendar, with_patients=with_patients)
-            of = of_resources(plan, with_patients=with_patients) if ranks is None else of_types(ranks)
-            return token_buckets(connection, planner.compiler, of, by)
-
-        return await self._index.counting(query.query, divide)
+        (found,) = await self.divisions(query, by=(by,), with_patients=with_patients)
+        return found
 
     async def divisions(
         self, query: NarrowedQuery, *, by: Sequence[str], with_patients: bool
     ) -> Sequence[Sequence[Bucket]]:
-        """By one facet after the other. Raises Failure TOO_COSTLY, UNAVAILABLE."""
-        return [await self.buckets(query, by=each, with_patients=with_patients) for each in by]
+        """By several facets, counted in one state of the index. Raises Failure TOO_COSTLY, UNAVAILABLE."""
+
+        def divide(connection: sqlite3.Connection, planner: Planner, plan: Plan) -> list[list[Bucket]]:
+            _require_few(connection, planner, plan)
+            ranks = None if with_patients else _whole_types(planner, plan, query.query)
+            if ranks is None:
+                return [self._of_selected(connection, planner, plan, each, with_patients=with_patients) for each in by]
+            return [self._of_types(connection, planner, ranks, each) for each in by]
+
+        return await self._index.counting(query.query, divide)
+
+    def _of_selected(
+        self, connection: sqlite3.Connection, planner: Planner, plan: Plan, by: str, *, with_patients: bool
+    ) -> list[Bucket]:
+        if by in SPANS:
+            return span_buckets(connection, plan, calendar=self._calendars[by], with_patients=with_patients)
+        return token_buckets(connection, planner.compiler, of_resources(plan, with_patients=with_patients), by)
+
+    def _of_types(
+        self, connection: sqlite3.Connection, planner: Planner, ranks: Sequence[int], by: str
+    ) -> list[Bucket]:
+        if by in SPANS:
+            return spans_of_types(connection, ranks, calendar=self._calendars[by])
+        return tokens_of_types(connection, planner.compiler, ranks, by)
 
     async def patients(self, query: NarrowedQuery) -> int:
         """How many Patients the answer is about. Raises Failure TOO_COSTLY, UNAVAILABLE."""
@@ -114,11 +131,6 @@ def of_resources(plan: Plan, *, with_patients: bool) -> TokenRows:
     )
 
 
-def of_types(ranks: Sequence[int]) -> TokenRows:
-    """Of all resources whose types have these ranks."""
-    return TokenRows(Sql("idx_token t"), _ranked("t.rid", ranks))
-
-
 def _ranked(rid: str, ranks: Sequence[int]) -> Sql:
     return Sql(f"({rid} & 255) IN ({', '.join('?' * len(ranks))})", tuple(ranks))
 
@@ -130,10 +142,8 @@ def token_buckets(connection: sqlite3.Connection, compiler: Compiler, of: TokenR
         return []
     rows = connection.execute(
         *sql(
-            "SELECT (SELECT s.text FROM idx_term s WHERE s.id = t.system),"
-            " coalesce((SELECT w.spelled FROM idx_spelling w WHERE w.system = t.system AND w.code = t.code), t.code),"
-            f" count(DISTINCT t.rid), {of.patients}, t.system FROM {{}} WHERE {{}} AND t.param = {{}}"
-            " GROUP BY t.system, t.code",
+            f"SELECT {_NAMED.format('t')}, count(DISTINCT t.rid), {of.patients}, t.system FROM {{}} WHERE {{}}"
+            " AND t.param = {} GROUP BY t.system, t.code",
             of.source,
             of.condition,
             Sql("?", (number,)),
@@ -142,6 +152,36 @@ def token_buckets(connection: sqlite3.Connection, compiler: Compiler, of: TokenR
     return in_order([
         Bucket(None if system == NO_SYSTEM else text, code, count, people) for text, code, count, people, system in rows
     ])  # fmt: skip
+
+
+def tokens_of_types(
+    connection: sqlite3.Connection, compiler: Compiler, ranks: Sequence[int], parameter: str
+) -> list[Bucket]:
+    """The values of a token parameter of all resources whose types have these ranks.
+
+    The index brings them code by code. Of a code that has one system, each row is a resource.
+    """
+    number, ranked = compiler.terms.number(parameter, "token"), _ranked("t.rid", ranks)
+    if number == UNKNOWN or not ranks:
+        return []
+    each_code = sql(
+        "SELECT t.code, min(t.system) AS system, count(*) AS number,"
+        " min(t.system) = max(t.system) AND min(t.grp) = max(t.grp) AS is_one"
+        " FROM idx_token t WHERE t.param = {} AND {} GROUP BY t.code",
+        Sql("?", (number,)),
+        ranked,
+    )
+    buckets, mixed = [], []
+    named = sql(f"SELECT {_NAMED.format('g')}, g.number, g.system, g.is_one, g.code FROM ({{}}) g", each_code)
+    for text, spelled, count, system, is_one, code in connection.execute(*named):
+        if is_one:
+            buckets.append(Bucket(None if system == NO_SYSTEM else text, spelled, count))
+        else:
+            mixed.append(code)
+    if mixed:
+        of_mixed = TokenRows(Sql("idx_token t"), every((ranked, SQLITE.among("t.code", mixed))))
+        buckets += token_buckets(connection, compiler, of_mixed, parameter)
+    return in_order(buckets)
 
 
 def span_buckets(
@@ -176,7 +216,7 @@ def spans_of_types(connection: sqlite3.Connection, ranks: Sequence[int], *, cale
     source = SQLITE.by_index("res_row r", "res_row_recency")
     within = f"r.recency > {-_SHIFT_MS} AND r.recency < {_SHIFT_MS}"
     rows = connection.execute(*sql(f"SELECT r.recency FROM {source} WHERE {within} AND {{}}", _ranked("r.rid", ranks)))
-    counts = Counter(calendar.of_time(-recency) for (recency,) in rows)
+    counts = calendar.counts([-recency for (recency,) in rows])
     return in_order([Bucket(None, name, count) for name, count in counts.items()])
 
 
