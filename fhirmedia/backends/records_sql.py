@@ -71,6 +71,9 @@ REFERRERS = sqlite_text(
 WAL_PAGES = 16_384
 """Above this many pages (64 MiB) the writer helps to copy the log back."""
 
+_PAGES_KIB = 4_096
+"""What the connection that reads many records keeps: enough to find them, while few of them are read again."""
+
 
 def record_of(row: tuple[Any, ...]) -> Record:
     """A row of `record_version` as a Record."""
@@ -89,7 +92,7 @@ class SqliteRecordStore:
     def __init__(
         self, path: Path, *, lock_file: Path, parts: TransactionParts, clock: Clock, on_broken: Callable[[], None]
     ) -> None:
-        self._reader, self._pages = open_reader(path, mapped=True), open_reader(path)
+        self._reader, self._pages = open_reader(path, mapped=True), open_reader(path, cache_kib=_PAGES_KIB)
         self._changes = SqliteChanges(path)
         self._writer = open_writer(path)
         self._lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -33,8 +33,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_reader(path: Path, *, mapped: bool = False) -> sqlite3.Connection:
-    """A connection that cannot write; usable from any one thread at a time.
+def open_reader(path: Path, *, mapped: bool = False, cache_kib: int = 16_384) -> sqlite3.Connection:
+    """A connection that cannot write, keeping so many pages in memory; usable from any one thread at a time.
 
     `mapped`: pages are read where the operating system keeps them. That takes a tenth off the reading of one record,
     and each page that was read counts as memory of the process: not for what walks through the archive.
@@ -43,7 +43,7 @@ def open_reader(path: Path, *, mapped: bool = False) -> sqlite3.Connection:
         f"file:{path}?mode=ro", uri=True, isolation_level=None, check_same_thread=False, cached_statements=512
     )
     connection.executescript(
-        "PRAGMA query_only=ON; PRAGMA busy_timeout=5000; PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY;"
+        f"PRAGMA query_only=ON; PRAGMA busy_timeout=5000; PRAGMA cache_size=-{cache_kib}; PRAGMA temp_store=MEMORY;"
         f"PRAGMA mmap_size={MAPPED_BYTES if mapped else 0};"
     )
     return connection
