@@ -19,6 +19,7 @@ from fhirmedia.backends.index_plan import Plan, Planner
 from fhirmedia.backends.index_record_words import Texts, asks_for_dropped, too_long
 from fhirmedia.backends.index_state import IndexSnapshot, IndexState, IsOver, pointers_of
 from fhirmedia.backends.index_terms import KnownTerms
+from fhirmedia.backends.index_totals import Totals
 from fhirmedia.backends.index_words import equip
 from fhirmedia.backends.sqlite import failure_of, is_interrupt, open_reader
 from fhirmedia.core.records import Key
@@ -50,10 +51,22 @@ class SqlSearchIndex:
             self._connections.put(_open(path))
         self._readers = readers
         self._inline = _open(path)
+        self._totals = Totals(self._inline)
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="search")
 
     async def search(self, query: NarrowedQuery, *, page: Page) -> Hits:
         """The page and, if wanted, the total. Raises Failure TOO_COSTLY, NOT_IMPLEMENTED or UNAVAILABLE."""
+        if not self._totals.remembers(query.query, page):
+            return await self._find(query, page)
+        with _translated():
+            since = self._totals.state()
+        hits = self._totals.get(query.query)
+        if hits is None:
+            hits = await self._find(query, page)
+            self._totals.keep(query.query, hits, since=since)
+        return hits
+
+    async def _find(self, query: NarrowedQuery, page: Page) -> Hits:
         hits = self._search_small(query.query, page)
         if hits is not None:
             return hits

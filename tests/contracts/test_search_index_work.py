@@ -21,7 +21,7 @@ from fhirmedia.backends.migrations import make_schema
 from fhirmedia.backends.sqlite import open_writer
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Facts, Key, Record
-from fhirmedia.ports.index import Page
+from fhirmedia.ports.index import Hits, Page
 from fhirmedia.r4.query import (
     EVERYTHING,
     All,
@@ -209,6 +209,51 @@ def test_a_look_up_needs_no_thread(connection: sqlite3.Connection, monkeypatch: 
         (Match("subject", (ReferenceTest(Key("Patient", "p6")),)), ["m06", "m36"]),
     ):
         assert asyncio.run(_asked_at_once(connection, query)) == wanted
+
+
+def test_a_total_is_counted_once_until_something_is_written(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (_, _, path) = connection.execute("PRAGMA database_list").fetchone()
+    everything, count = narrowed(EVERYTHING), Page(0, total="accurate")
+    counted: list[Query] = []
+    find = SqlSearchIndex._find
+
+    async def noted(index: SqlSearchIndex, query: NarrowedQuery, page: Page) -> Hits:
+        counted.append(query.query)
+        return await find(index, query, page)
+
+    monkeypatch.setattr(SqlSearchIndex, "_find", noted)
+
+    def write(number: int) -> None:
+        key = Key("Media", f"m{number:02}")
+        writer = IndexWriter()
+        connection.execute("BEGIN IMMEDIATE")
+        writer.begin(connection)
+        record = Record(key, 1, 1000 + number, number, "create", b"{}", Facts(patients=("p1",)))
+        writer.put(connection, record, IndexEntries(key, {}, ("p1",)))
+        connection.execute("COMMIT")
+
+    async def run() -> None:
+        index = SqlSearchIndex(Path(path), readers=1)
+
+        async def total(query: NarrowedQuery = everything) -> int | None:
+            return (await index.search(query, page=count)).total
+
+        try:
+            assert [await total(), await total(), len(counted)] == [NUMBER, NUMBER, 1]
+            of_one = narrowed(Match("subject", (ReferenceTest(Key("Patient", "p6")),)))
+            assert [await total(of_one), await total(of_one), len(counted)] == [2, 2, 2]
+            write(NUMBER)
+            assert [await total(), len(counted)] == [NUMBER + 1, 3]
+            asked = asyncio.gather(*(total(narrowed(Match("identifier", (TokenTest(str(n)),)))) for n in range(300)))
+            assert await asked == [1] * NUMBER + [0] * (300 - NUMBER)
+            write(NUMBER + 1)
+            assert await total() == NUMBER + 2
+        finally:
+            await index.close()
+
+    asyncio.run(run())
 
 
 def test_all_there_is_of_some_types_divides_by_an_index_alone(tmp_path: Path) -> None:
