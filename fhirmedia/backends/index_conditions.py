@@ -18,7 +18,7 @@ from fhirmedia.r4.query import (
     TokenTest,
     UriTest,
 )
-from fhirmedia.r4.value_tests import below_codes
+from fhirmedia.r4.value_tests import below_codes, below_versions
 
 TABLE_OF_KIND = {
     "token": "idx_token",
@@ -228,7 +228,7 @@ def _system_number(test: TokenTest, systems: Systems) -> int | None:
 
 
 def reference_conditions(tests: Sequence[ReferenceTest], dialect: Dialect) -> tuple[Condition, ...]:
-    """Local Keys of any version, Keys of one version, URLs; identifiers are tokens of their own."""
+    """Local Keys of any version, Keys of one version, URLs, canonicals below others; identifiers are tokens."""
     conditions = []
     tests = [test for test in tests if test.identifier is None]
     keys = {str(test.key) for test in tests if test.key is not None and test.version is None}
@@ -242,4 +242,6 @@ def reference_conditions(tests: Sequence[ReferenceTest], dialect: Dialect) -> tu
     if urls:
         of_url = Sql("t.version = ?", (OF_URL,))
         conditions.append(Condition(every((dialect.among("t.target", urls), of_url)), seekable=True))
+        under = sorted({begin for test in tests if test.below and test.url for begin in below_versions(test.url)})
+        conditions.extend(Condition(every((starts_with("t.target", begin), of_url)), seekable=True) for begin in under)
     return tuple(conditions)

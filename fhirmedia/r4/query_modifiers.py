@@ -14,6 +14,7 @@ from fhirmedia.r4.query_terms import above_tests, below_tests, in_set_tests, of_
 from fhirmedia.r4.query_values import (
     READERS,
     Reader,
+    canonical_below_tests,
     contains_tests,
     exact_tests,
     hierarchical_uri_tests,
@@ -39,6 +40,7 @@ _MODIFIED: Mapping[tuple[Kind, str], Reader] = MappingProxyType({
     ("string", "contains"): contains_tests,
     ("string", "exact"): exact_tests,
     ("reference", "identifier"): identifier_tests,
+    ("reference", "below"): canonical_below_tests,
     ("uri", "below"): lambda piece, _context: hierarchical_uri_tests(piece, mode="below"),
     ("uri", "above"): lambda piece, _context: hierarchical_uri_tests(piece, mode="above"),
 })  # fmt: skip
@@ -98,12 +100,19 @@ def _reader(asked: Asked, modifier: str | None) -> Reader:
     if modifier is None:
         return READERS[asked.kind]
     read = _MODIFIED.get((asked.kind, modifier))
-    if read is not None and (modifier != "of-type" or not asked.element_types or "Identifier" in asked.element_types):
+    if read is not None and _is_of_elements(asked, modifier):
         return read
     if asked.kind == "reference" and modifier in (asked.targets or resource_types()):
         typed = partial(typed_reference_tests, type=modifier)
         return lambda piece, _context: typed(piece)
     raise _unsupported(asked)
+
+
+def _is_of_elements(asked: Asked, modifier: str) -> bool:
+    """Whether the modifier is for such elements: of references, `:below` is for canonicals and for no hierarchy."""
+    if modifier == "of-type":
+        return not asked.element_types or "Identifier" in asked.element_types
+    return (asked.kind, modifier) != ("reference", "below") or asked.element_types == {"canonical"}
 
 
 def _unsupported(asked: Asked) -> Failure:

@@ -134,7 +134,7 @@ def _reference(test: ReferenceTest) -> str:
     if test.identifier is not None:
         return f"refers to the identifier {_token(test.identifier)}"
     if test.key is None:
-        return f"refers to {test.url}"
+        return f"refers to {test.url}" + (" or a version below it" if test.below else "")
     version = "" if test.version is None else f", version {test.version}"
     return f"refers to {test.key.type}/{test.key.id}{version}"
 

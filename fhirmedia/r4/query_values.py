@@ -114,6 +114,17 @@ def typed_reference_tests(piece: Piece, *, type: str) -> Tests:
     return (ReferenceTest(key=Key(type, identity)),)
 
 
+def canonical_below_tests(piece: Piece, context: SearchContext) -> Tests:
+    """`:below` of a canonical: the version it names and those under it, or all versions (R4, search 3.1.1.4.13)."""
+    text = plain_text(piece)
+    _, bar, version = text.partition("|")
+    if not _ABSOLUTE.fullmatch(text) or (bar and not version):
+        raise piece.refuse("with ':below' the value is an absolute URL, with or without a bar and a version")
+    if not bar:
+        return reference_tests(piece, context)
+    return (ReferenceTest(url=bounded(text), below=True),)
+
+
 def identifier_tests(piece: Piece, context: SearchContext) -> Tests:
     """`:identifier`: a token that the logical identifier of a reference meets."""
     return tuple(ReferenceTest(identifier=test) for test in token_tests(piece, context))

@@ -36,7 +36,21 @@ from fhirmedia.r4.query import (
     UriTest,
 )
 from fhirmedia.r4.values import BEGINNING, END
-from tests.laws.archives import CODES, DAY, FIELDS, HOUR, IDS, PATIENTS, SYSTEMS, TEXTS, TYPES, UNITS, URIS, WORDS
+from tests.laws.archives import (
+    ADDRESSES,
+    CODES,
+    DAY,
+    FIELDS,
+    HOUR,
+    IDS,
+    PATIENTS,
+    SYSTEMS,
+    TEXTS,
+    TYPES,
+    UNITS,
+    URIS,
+    WORDS,
+)
 
 PREFIXES: tuple[Prefix, ...] = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 DATED = ("when", "created", "started", "_lastUpdated")
@@ -110,7 +124,7 @@ class Asker:
             (
                 ReferenceTest(Key("Patient", self.pick(PATIENTS))),
                 ReferenceTest(self.key(), self.pick((None, 1, 2))),
-                ReferenceTest(url=self.pick(URIS)),
+                ReferenceTest(url=self.pick(ADDRESSES), below=self.pick((True, False))),
                 ReferenceTest(identifier=self.token()),
             )
         )
