@@ -1,7 +1,7 @@
 """Tests of values as conditions on the columns of a value table: one table of rules for each kind."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhirmedia.backends.index_dialect import Dialect, Sql, every, some
 from fhirmedia.backends.index_terms import IDENTIFIER, NO_SYSTEM, UNKNOWN
@@ -65,7 +65,21 @@ def lookups(tests: Sequence[Test], dialect: Dialect, *, systems: Systems) -> lis
     alike: dict[type[Test], list[Test]] = {}
     for test in tests:
         alike.setdefault(type(test), []).append(test)
-    return [lookup for same in alike.values() for lookup in _lookups_of_a_kind(same, dialect, systems=systems)]
+    found = [lookup for same in alike.values() for lookup in _lookups_of_a_kind(same, dialect, systems=systems)]
+    return [lookup if len(lookup.conditions) <= _FEW else _in_fewer(lookup) for lookup in found]
+
+
+_FEW = 100
+"""Conditions of one Lookup; each may become a SELECT of its own, of which SQLite takes 500 in one statement."""
+
+
+def _in_fewer(lookup: Lookup) -> Lookup:
+    """The same, several conditions told as one."""
+    every_one = lookup.conditions
+    size = -(-len(every_one) // _FEW)
+    parts = (every_one[at : at + size] for at in range(0, len(every_one), size))
+    fewer = (Condition(some(each.sql for each in part), all(each.seekable for each in part)) for part in parts)
+    return replace(lookup, conditions=tuple(fewer))
 
 
 def _lookups_of_a_kind(tests: Sequence[Test], dialect: Dialect, *, systems: Systems) -> list[Lookup]:

@@ -34,6 +34,7 @@ from fhirmedia.interactions.media_stats import FACETS
 from fhirmedia.ports.documents import DocumentChange
 from fhirmedia.ports.index import Page, SearchIndex
 from fhirmedia.r4.query import EVERYTHING
+from fhirmedia.r4.query_modifiers import MAX_VALUES
 from fhirmedia.r4.query_parser import ParsedSearch
 from fhirmedia.r4.query_string import decode_query
 from fhirmedia.r4.values import IndexEntries
@@ -227,6 +228,20 @@ def test_facets_are_counted_over_the_hits(
         expected = runner.run(hits.divisions(every, by=FACETS, with_patients=with_patients))
         assert runner.run(counts.divisions(narrowed, by=FACETS, with_patients=with_patients)) == expected
     assert runner.run(counts.patients(narrowed)) == runner.run(hits.patients(every))
+
+
+MANY = json.loads((HERE / "table" / "many.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("row", MANY, ids=lambda row: row["query"])
+def test_a_value_is_found_among_as_many_as_are_taken(
+    engines: Callable[[str], SearchIndex], runner: asyncio.Runner, row: dict[str, Any]
+) -> None:
+    name, _, value = row["query"].partition("=")
+    others = (row["among"].format(number) for number in range(MAX_VALUES - 1))
+    search = parsed(f"{name}={','.join(others)},{value}")
+    found = runner.run(walked(engines(row["corpus"]), search, grant=EVERYBODY, count=50))
+    assert (set(found), len(found)) == (set(row["ids"]), len(row["ids"]))
 
 
 BY_ALPHABET = {
