@@ -29,6 +29,8 @@ from fhirmedia.r4.tokens import OF_TYPE
 from fhirmedia.r4.ucum import CANONICAL
 
 MAX_VALUES = 1000
+MAX_COMBINATIONS = 2000
+"""Of the readings of the parts of composites; a bare id has one for each type it may be of."""
 
 _MODIFIED: Mapping[tuple[Kind, str], Reader] = MappingProxyType({
     ("token", "not"): token_tests,
@@ -53,7 +55,7 @@ def condition(asked: Asked, modifier: str | None, *, text: str, context: SearchC
     """What one `name:modifier=value,value` asks for.
 
     Raises Failure INVALID for a modifier the kind does not have here and for malformed values, TOO_COSTLY above 1000
-    values.
+    values, or 2000 combinations of what the parts of composites may mean.
     """
     if asked.kind == "special" and modifier is None:
         return word_query(asked.code, text, code=asked.code)
@@ -72,6 +74,11 @@ def condition(asked: Asked, modifier: str | None, *, text: str, context: SearchC
     tests = [test for place, value in enumerate(values, 1) for test in read(Piece(asked, value, place), context)]
     if asked.kind == "quantity":
         return _quantities(asked.code, tests)
+    if asked.kind == "composite" and len(tests) > MAX_COMBINATIONS:
+        text = (
+            f"parameter '{asked.code}': the values can be read in too many ways; say the types of what is referred to"
+        )
+        raise Failure(Category.TOO_COSTLY, text, expression=f"http.{asked.code}")
     field = asked.code + OF_TYPE if modifier == "of-type" else asked.code
     found = Match(field, tuple(dict.fromkeys(tests)))
     return Not(found) if modifier in _NEGATING else found
