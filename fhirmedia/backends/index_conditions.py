@@ -204,16 +204,16 @@ def _after(prefix: str) -> str | None:
 
 
 def uri_conditions(tests: Sequence[UriTest], dialect: Dialect) -> tuple[Condition, ...]:
-    """Equal and above as lists of whole URIs, below as ranges."""
-    listed = {test.value for test in tests}
+    """Equal and above as lists of whole URIs, below and beginnings as ranges."""
+    listed = {test.value for test in tests if test.mode != "begins"}
     for test in tests:
         if test.mode == "above":
             cuts = [test.value[:at] for at, letter in enumerate(test.value) if letter == "/"]
             listed.update(form for cut in cuts for form in (cut, cut + "/"))
-    conditions = [Condition(dialect.among("t.value", listed), seekable=True)]
-    below = (test.value.removesuffix("/") + "/" for test in tests if test.mode == "below")
-    conditions.extend(Condition(starts_with("t.value", prefix), seekable=True) for prefix in below)
-    return tuple(conditions)
+    begins = [test.value for test in tests if test.mode == "begins"]
+    begins.extend(test.value.removesuffix("/") + "/" for test in tests if test.mode == "below")
+    ways = (dialect.among("t.value", listed), *(starts_with("t.value", prefix) for prefix in begins))
+    return tuple(Condition(way, seekable=True) for way in ways)
 
 
 def token_conditions(tests: Sequence[TokenTest], dialect: Dialect, *, systems: Systems) -> tuple[Condition, ...]:

@@ -61,9 +61,9 @@ class StringTest:
 
 @dataclass(frozen=True, slots=True)
 class UriTest:
-    """`below`: equal or under `value/`; `above`: one of its parents or itself."""
+    """`below`: equal or under `value/`; `above`: one of its parents or itself; `begins`: begins with the value."""
 
-    mode: Literal["exact", "below", "above"]
+    mode: Literal["exact", "below", "above", "begins"]
     value: str
 
 

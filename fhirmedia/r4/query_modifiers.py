@@ -119,7 +119,7 @@ def _is_of_elements(asked: Asked, modifier: str) -> bool:
     """Whether the modifier is for such elements: of references, `:below` is for canonicals and for no hierarchy."""
     if modifier == "of-type":
         return not asked.element_types or "Identifier" in asked.element_types
-    return (asked.kind, modifier) != ("reference", "below") or asked.element_types == {"canonical"}
+    return (asked.kind, modifier) != ("reference", "below") or asked.is_canonical
 
 
 def _unsupported(asked: Asked) -> Failure:

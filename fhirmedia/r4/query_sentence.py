@@ -50,7 +50,7 @@ _NUMBERS = {
     "ap": "overlaps [{lo}, {hi})",
 }
 _STRINGS = {"starts": "begins with", "contains": "contains", "exact": "is exactly"}
-_URIS = {"exact": "is", "below": "is or is below", "above": "is or is above"}
+_URIS = {"exact": "is", "below": "is or is below", "above": "is or is above", "begins": "begins with"}
 
 
 def in_words(query: Query) -> str:

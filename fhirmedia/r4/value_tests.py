@@ -114,7 +114,7 @@ def string_satisfies(value: StringValue, test: StringTest) -> bool:
 
 
 def uri_satisfies(value: UriValue, test: UriTest) -> bool:
-    """Equal; equal or underneath; equal or above, by whole segments."""
+    """Equal; equal or underneath; equal or above, by whole segments; what begins so."""
     match test.mode:
         case "exact":
             return value.value == test.value
@@ -122,6 +122,8 @@ def uri_satisfies(value: UriValue, test: UriTest) -> bool:
             return _is_below(value.value, test.value)
         case "above":
             return _is_below(test.value, value.value)
+        case "begins":
+            return value.value.startswith(test.value)
 
 
 def _is_below(lower: str, upper: str) -> bool:

@@ -75,7 +75,9 @@ class Asker:
             "subject": self.reference,
             "patient": lambda: ReferenceTest(Key("Patient", self.pick(PATIENTS))),
             "name": self.string,
-            "url": lambda: UriTest(self.pick(("exact", "below", "above")), self.pick((*URIS, "http://a/b/c/d"))),
+            "url": lambda: UriTest(
+                self.pick(("exact", "below", "above", "begins")), self.pick((*URIS, "http://a/b/c/d"))
+            ),
             "dose": self.number,
             "length": self.quantity,
             "mixed": lambda: self.pick((self.date, self.number))(),
@@ -86,7 +88,7 @@ class Asker:
             "subject:Task.created": self.date,
             "subject:Task.patient": self.reference,
             "subject:Task.name": self.string,
-            "subject:Task.url": lambda: UriTest(self.pick(("exact", "below", "above")), self.pick(URIS)),
+            "subject:Task.url": lambda: UriTest(self.pick(("exact", "below", "above", "begins")), self.pick(URIS)),
             "subject:Task.dose": self.number,
             "subject:Task.length": self.quantity,
             "subject:Task.relation": lambda: CompositeTest(

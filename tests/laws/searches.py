@@ -110,7 +110,7 @@ TESTS: dict[str, st.SearchStrategy[Test]] = {
     ),
     "subject": reference_tests,
     "name": st.builds(StringTest, st.sampled_from(["starts", "contains", "exact"]), texts),
-    "url": st.builds(UriTest, st.sampled_from(["exact", "below", "above"]), uris),
+    "url": st.builds(UriTest, st.sampled_from(["exact", "below", "above", "begins"]), uris),
     "dose": number_tests,
     "length": quantity_tests,
     "relation": st.builds(

@@ -205,6 +205,8 @@ def _uri(test: UriTest, field: str) -> Clause:
             return exact
         case "below":
             return any_of([exact, clauses.prefix(field, test.value.removesuffix("/") + "/")])
+        case "begins":
+            return clauses.prefix(field, test.value)
         case "above":
             steps = [at for at, sign in enumerate(test.value) if sign == "/"]
             over = [test.value[: at + more] for at in steps for more in (0, 1)]
