@@ -1,7 +1,7 @@
 """Tests of values as conditions on the columns of a value table: one table of rules for each kind."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhirmedia.backends.index_dialect import Dialect, Sql, every, some
 from fhirmedia.backends.index_terms import IDENTIFIER, NO_SYSTEM, UNKNOWN
@@ -18,7 +18,7 @@ from fhirmedia.r4.query import (
     TokenTest,
     UriTest,
 )
-from fhirmedia.r4.value_tests import below_codes
+from fhirmedia.r4.value_tests import below_codes, below_versions
 
 TABLE_OF_KIND = {
     "token": "idx_token",
@@ -65,7 +65,21 @@ def lookups(tests: Sequence[Test], dialect: Dialect, *, systems: Systems) -> lis
     alike: dict[type[Test], list[Test]] = {}
     for test in tests:
         alike.setdefault(type(test), []).append(test)
-    return [lookup for same in alike.values() for lookup in _lookups_of_a_kind(same, dialect, systems=systems)]
+    found = [lookup for same in alike.values() for lookup in _lookups_of_a_kind(same, dialect, systems=systems)]
+    return [lookup if len(lookup.conditions) <= _FEW else _in_fewer(lookup) for lookup in found]
+
+
+_FEW = 100
+"""Conditions of one Lookup; each may become a SELECT of its own, of which SQLite takes 500 in one statement."""
+
+
+def _in_fewer(lookup: Lookup) -> Lookup:
+    """The same, several conditions told as one."""
+    every_one = lookup.conditions
+    size = -(-len(every_one) // _FEW)
+    parts = (every_one[at : at + size] for at in range(0, len(every_one), size))
+    fewer = (Condition(some(each.sql for each in part), all(each.seekable for each in part)) for part in parts)
+    return replace(lookup, conditions=tuple(fewer))
 
 
 def _lookups_of_a_kind(tests: Sequence[Test], dialect: Dialect, *, systems: Systems) -> list[Lookup]:
@@ -190,16 +204,16 @@ def _after(prefix: str) -> str | None:
 
 
 def uri_conditions(tests: Sequence[UriTest], dialect: Dialect) -> tuple[Condition, ...]:
-    """Equal and above as lists of whole URIs, below as ranges."""
-    listed = {test.value for test in tests}
+    """Equal and above as lists of whole URIs, below and beginnings as ranges."""
+    listed = {test.value for test in tests if test.mode != "begins"}
     for test in tests:
         if test.mode == "above":
             cuts = [test.value[:at] for at, letter in enumerate(test.value) if letter == "/"]
             listed.update(form for cut in cuts for form in (cut, cut + "/"))
-    conditions = [Condition(dialect.among("t.value", listed), seekable=True)]
-    below = (test.value.removesuffix("/") + "/" for test in tests if test.mode == "below")
-    conditions.extend(Condition(starts_with("t.value", prefix), seekable=True) for prefix in below)
-    return tuple(conditions)
+    begins = [test.value for test in tests if test.mode == "begins"]
+    begins.extend(test.value.removesuffix("/") + "/" for test in tests if test.mode == "below")
+    ways = (dialect.among("t.value", listed), *(starts_with("t.value", prefix) for prefix in begins))
+    return tuple(Condition(way, seekable=True) for way in ways)
 
 
 def token_conditions(tests: Sequence[TokenTest], dialect: Dialect, *, systems: Systems) -> tuple[Condition, ...]:
@@ -228,7 +242,7 @@ def _system_number(test: TokenTest, systems: Systems) -> int | None:
 
 
 def reference_conditions(tests: Sequence[ReferenceTest], dialect: Dialect) -> tuple[Condition, ...]:
-    """Local Keys of any version, Keys of one version, URLs; identifiers are tokens of their own."""
+    """Local Keys of any version, Keys of one version, URLs, canonicals below others; identifiers are tokens."""
     conditions = []
     tests = [test for test in tests if test.identifier is None]
     keys = {str(test.key) for test in tests if test.key is not None and test.version is None}
@@ -242,4 +256,6 @@ def reference_conditions(tests: Sequence[ReferenceTest], dialect: Dialect) -> tu
     if urls:
         of_url = Sql("t.version = ?", (OF_URL,))
         conditions.append(Condition(every((dialect.among("t.target", urls), of_url)), seekable=True))
+        under = sorted({begin for test in tests if test.below and test.url for begin in below_versions(test.url)})
+        conditions.extend(Condition(every((starts_with("t.target", begin), of_url)), seekable=True) for begin in under)
     return tuple(conditions)

@@ -49,7 +49,14 @@ def some(conditions: Iterable[Sql]) -> Sql:
         return TRUE
     if len(parts) < 2:
         return parts[0] if parts else FALSE
-    return sql("({})", join((sql("({})", part) for part in parts), " OR "))
+    if len(parts) <= _ABREAST:
+        return sql("({})", join((sql("({})", part) for part in parts), " OR "))
+    size = -(-len(parts) // _ABREAST)
+    return some(some(parts[at : at + size]) for at in range(0, len(parts), size))
+
+
+_ABREAST = 40
+"""Of more alternatives a tree is made: SQLite takes expressions of a depth of 1000 at most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ class DateTest:
 class ReferenceTest:
     """A local record, any version unless one is named; or an absolute URL; or a logical identifier.
 
-    `untyped`: the id alone was asked for, and may be of other types as well.
+    `untyped`: the id alone was asked for, and may be of other types as well. `below`: the URL is a canonical with a
+    business version, and versions under that one are meant as well (`1.2` has `1.2.3`).
     """
 
     key: Key | None = None
@@ -47,6 +48,7 @@ class ReferenceTest:
     url: str | None = None
     identifier: TokenTest | None = None
     untyped: bool = False
+    below: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,9 @@ class StringTest:
 
 @dataclass(frozen=True, slots=True)
 class UriTest:
-    """`below`: equal or under `value/`; `above`: one of its parents or itself."""
+    """`below`: equal or under `value/`; `above`: one of its parents or itself; `begins`: begins with the value."""
 
-    mode: Literal["exact", "below", "above"]
+    mode: Literal["exact", "below", "above", "begins"]
     value: str
 
 

@@ -35,6 +35,11 @@ class Asked:
     components: tuple[Component, ...] = ()
 
     @property
+    def is_canonical(self) -> bool:
+        """Whether all values are canonicals, which may name a business version."""
+        return self.element_types == {"canonical"}
+
+    @property
     def is_uid(self) -> bool:
         """Whether some values are DICOM UIDs in elements of type `id`, which no system is stated for."""
         return "id" in self.element_types and self.code != "_id"

@@ -14,6 +14,7 @@ from fhirmedia.r4.query_terms import above_tests, below_tests, in_set_tests, of_
 from fhirmedia.r4.query_values import (
     READERS,
     Reader,
+    canonical_below_tests,
     contains_tests,
     exact_tests,
     hierarchical_uri_tests,
@@ -28,6 +29,8 @@ from fhirmedia.r4.tokens import OF_TYPE
 from fhirmedia.r4.ucum import CANONICAL
 
 MAX_VALUES = 1000
+MAX_COMBINATIONS = 2000
+"""Of the readings of the parts of composites; a bare id has one for each type it may be of."""
 
 _MODIFIED: Mapping[tuple[Kind, str], Reader] = MappingProxyType({
     ("token", "not"): token_tests,
@@ -39,6 +42,7 @@ _MODIFIED: Mapping[tuple[Kind, str], Reader] = MappingProxyType({
     ("string", "contains"): contains_tests,
     ("string", "exact"): exact_tests,
     ("reference", "identifier"): identifier_tests,
+    ("reference", "below"): canonical_below_tests,
     ("uri", "below"): lambda piece, _context: hierarchical_uri_tests(piece, mode="below"),
     ("uri", "above"): lambda piece, _context: hierarchical_uri_tests(piece, mode="above"),
 })  # fmt: skip
@@ -51,7 +55,7 @@ def condition(asked: Asked, modifier: str | None, *, text: str, context: SearchC
     """What one `name:modifier=value,value` asks for.
 
     Raises Failure INVALID for a modifier the kind does not have here and for malformed values, TOO_COSTLY above 1000
-    values.
+    values, or 2000 combinations of what the parts of composites may mean.
     """
     if asked.kind == "special" and modifier is None:
         return word_query(asked.code, text, code=asked.code)
@@ -70,6 +74,11 @@ def condition(asked: Asked, modifier: str | None, *, text: str, context: SearchC
     tests = [test for place, value in enumerate(values, 1) for test in read(Piece(asked, value, place), context)]
     if asked.kind == "quantity":
         return _quantities(asked.code, tests)
+    if asked.kind == "composite" and len(tests) > MAX_COMBINATIONS:
+        text = (
+            f"parameter '{asked.code}': the values can be read in too many ways; say the types of what is referred to"
+        )
+        raise Failure(Category.TOO_COSTLY, text, expression=f"http.{asked.code}")
     field = asked.code + OF_TYPE if modifier == "of-type" else asked.code
     found = Match(field, tuple(dict.fromkeys(tests)))
     return Not(found) if modifier in _NEGATING else found
@@ -98,12 +107,19 @@ def _reader(asked: Asked, modifier: str | None) -> Reader:
     if modifier is None:
         return READERS[asked.kind]
     read = _MODIFIED.get((asked.kind, modifier))
-    if read is not None and (modifier != "of-type" or not asked.element_types or "Identifier" in asked.element_types):
+    if read is not None and _is_of_elements(asked, modifier):
         return read
     if asked.kind == "reference" and modifier in (asked.targets or resource_types()):
         typed = partial(typed_reference_tests, type=modifier)
         return lambda piece, _context: typed(piece)
     raise _unsupported(asked)
+
+
+def _is_of_elements(asked: Asked, modifier: str) -> bool:
+    """Whether the modifier is for such elements: of references, `:below` is for canonicals and for no hierarchy."""
+    if modifier == "of-type":
+        return not asked.element_types or "Identifier" in asked.element_types
+    return (asked.kind, modifier) != ("reference", "below") or asked.is_canonical
 
 
 def _unsupported(asked: Asked) -> Failure:

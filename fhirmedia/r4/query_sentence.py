@@ -50,7 +50,7 @@ _NUMBERS = {
     "ap": "overlaps [{lo}, {hi})",
 }
 _STRINGS = {"starts": "begins with", "contains": "contains", "exact": "is exactly"}
-_URIS = {"exact": "is", "below": "is or is below", "above": "is or is above"}
+_URIS = {"exact": "is", "below": "is or is below", "above": "is or is above", "begins": "begins with"}
 
 
 def in_words(query: Query) -> str:
@@ -134,7 +134,7 @@ def _reference(test: ReferenceTest) -> str:
     if test.identifier is not None:
         return f"refers to the identifier {_token(test.identifier)}"
     if test.key is None:
-        return f"refers to {test.url}"
+        return f"refers to {test.url}" + (" or a version below it" if test.below else "")
     version = "" if test.version is None else f", version {test.version}"
     return f"refers to {test.key.type}/{test.key.id}{version}"
 

@@ -23,6 +23,7 @@ from fhirmedia.r4.query_string import split_unescaped, unescape
 from fhirmedia.r4.references import parse_reference
 from fhirmedia.r4.registry import Kind
 from fhirmedia.r4.tokens import DICOM_UID, code_readings, normal_code, normal_uid, token_value
+from fhirmedia.r4.value_tests import below_versions
 
 Tests = tuple[Test, ...]
 Reader = Callable[[Piece, SearchContext], Tests]
@@ -114,6 +115,17 @@ def typed_reference_tests(piece: Piece, *, type: str) -> Tests:
     return (ReferenceTest(key=Key(type, identity)),)
 
 
+def canonical_below_tests(piece: Piece, context: SearchContext) -> Tests:
+    """`:below` of a canonical: the version it names and those under it, or all versions (R4, search 3.1.1.4.13)."""
+    text = plain_text(piece)
+    _, bar, version = text.partition("|")
+    if not _ABSOLUTE.fullmatch(text) or (bar and not version):
+        raise piece.refuse("with ':below' the value is an absolute URL, with or without a bar and a version")
+    if not bar:
+        return reference_tests(piece, context)
+    return (ReferenceTest(url=bounded(text), below=True),)
+
+
 def identifier_tests(piece: Piece, context: SearchContext) -> Tests:
     """`:identifier`: a token that the logical identifier of a reference meets."""
     return tuple(ReferenceTest(identifier=test) for test in token_tests(piece, context))
@@ -150,8 +162,21 @@ def uri_tests(piece: Piece, _context: SearchContext) -> Tests:
 
 
 def hierarchical_uri_tests(piece: Piece, *, mode: Literal["below", "above"]) -> Tests:
-    """The URI, or those under it, or those over it, by whole segments; a `urn:` has no segments."""
+    """The URI, or those under it, or those over it, by whole segments; a `urn:` has no segments.
+
+    Under a canonical are its business versions, too, and under one of these whatever is divided off it (R4, search
+    3.1.1.4.13).
+    """
     text = plain_text(piece)
+    if mode == "below" and piece.asked.is_canonical:
+        canonical, bar, version = text.partition("|")
+        if bar and not (canonical and version):
+            raise piece.refuse("before a bar stands an address, and behind it a version")
+        if bar:
+            return UriTest("exact", bounded(text)), *(UriTest("begins", each) for each in below_versions(text))
+        if text.casefold().startswith("urn:"):
+            return UriTest("exact", bounded(text)), UriTest("begins", f"{text}|")
+        return UriTest("below", bounded(text)), UriTest("begins", f"{text}|")
     if text.casefold().startswith("urn:"):
         raise piece.refuse("a urn has neither above nor below")
     return (UriTest(mode, bounded(text)),)

@@ -87,12 +87,19 @@ def date_satisfies(value: DateValue, test: DateTest) -> bool:
 
 
 def reference_satisfies(value: ReferenceValue, test: ReferenceTest) -> bool:
-    """A local Key (of that version, if one is asked for), an absolute URL, or a logical identifier."""
+    """A local Key (of that version, if one is asked for), an absolute URL or what is below it, a logical identifier."""
     if test.identifier is not None:
         return value.identifier is not None and token_satisfies(value.identifier, test.identifier)
     if test.key is not None:
         return value.key == test.key and test.version in (None, value.version)
-    return test.url is not None and value.url == test.url
+    if test.url is None or value.url is None:
+        return False
+    return value.url == test.url or (test.below and value.url.startswith(below_versions(test.url)))
+
+
+def below_versions(canonical: str) -> tuple[str, str]:
+    """How canonicals begin whose business version is under the one that this canonical names, by whole parts."""
+    return f"{canonical}.", f"{canonical}-"
 
 
 def string_satisfies(value: StringValue, test: StringTest) -> bool:
@@ -107,7 +114,7 @@ def string_satisfies(value: StringValue, test: StringTest) -> bool:
 
 
 def uri_satisfies(value: UriValue, test: UriTest) -> bool:
-    """Equal; equal or underneath; equal or above, by whole segments."""
+    """Equal; equal or underneath; equal or above, by whole segments; what begins so."""
     match test.mode:
         case "exact":
             return value.value == test.value
@@ -115,6 +122,8 @@ def uri_satisfies(value: UriValue, test: UriTest) -> bool:
             return _is_below(value.value, test.value)
         case "above":
             return _is_below(test.value, value.value)
+        case "begins":
+            return value.value.startswith(test.value)
 
 
 def _is_below(lower: str, upper: str) -> bool:

@@ -26,7 +26,7 @@ from fhirmedia.ports.index import Page, Position
 from fhirmedia.r4.query import All, Chain, FactIn, Match, Not, OfType, Text, TokenTest
 from fhirmedia.r4.query import Any as AnyOf
 from fhirmedia.r4.values import DateValue, IndexEntries, TokenValue
-from tests.contracts.test_search_conformance import EVERYBODY, REGISTRY, parsed
+from tests.contracts.conformance import EVERYBODY, REGISTRY, parsed
 
 GOLDEN = Path(__file__).parent / "search" / "golden"
 SHAPE = shape_of(REGISTRY, listing())

@@ -1,5 +1,7 @@
 """One table of searches for every engine: the query, what it finds, and why; expected ids are worked out by hand.
 
+The same rows say what the self link is, which leads to the same answer, and over which hits facets are counted.
+
 Each row runs against the reference evaluator and the database (which keeps words, or reads them from the records), with
 pages of one, two and fifty: the walks must agree, and so must the total, and the order where a row says `ordered`.
 A row may name a `caller`, who sees a part. Rows of the timeline corpus stand in
@@ -9,17 +11,15 @@ A row may name a `caller`, who sees a part. Rows of the timeline corpus stand in
 import asyncio
 import json
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
 from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from fhirmedia.access.caller import Caller
-from fhirmedia.access.grant import ACTIONS, Grant, Rule
-from fhirmedia.access.policy import grant_for, scope_parser
+from fhirmedia.access.grant import Grant
 from fhirmedia.backends.elastic.engine import ElasticEngine, Shapes
+from fhirmedia.backends.index_facets import SqlIndexCounts
 from fhirmedia.backends.index_memory import MemoryIndex
 from fhirmedia.backends.index_record_words import Texts
 from fhirmedia.backends.index_rows import IndexWriter
@@ -29,109 +29,44 @@ from fhirmedia.backends.sqlite import open_writer
 from fhirmedia.backends.words_kept import keep_none_of
 from fhirmedia.core.errors import Failure
 from fhirmedia.core.index_address import parse_index_address
-from fhirmedia.core.records import Facts, Key, Record
-from fhirmedia.core.settings import DEFAULT_LANGUAGE
+from fhirmedia.core.records import Key, Record
+from fhirmedia.interactions.media_stats import FACETS
 from fhirmedia.ports.documents import DocumentChange
 from fhirmedia.ports.index import Page, SearchIndex
-from fhirmedia.r4.codec import dump
-from fhirmedia.r4.extract import Extractor
-from fhirmedia.r4.facts import facts_of
-from fhirmedia.r4.json_in import parse_json
-from fhirmedia.r4.query import EVERYTHING, FactIn, Not
-from fhirmedia.r4.query_parser import ParsedSearch, SearchContext, parse_search
+from fhirmedia.r4.query import EVERYTHING
+from fhirmedia.r4.query_modifiers import MAX_VALUES
+from fhirmedia.r4.query_parser import ParsedSearch
 from fhirmedia.r4.query_string import decode_query
-from fhirmedia.r4.registry import load_registry
 from fhirmedia.r4.values import IndexEntries
 from fhirmedia.web.errors import STATUS
 from tests.contracts.beside import Beside, filled
-from tests.contracts.corpora import HERE, corpus
-from tests.fhir.timeline_rows import ROWS as TIMELINE_ROWS
+from tests.contracts.conformance import (
+    BASE,
+    EVERYBODY,
+    REGISTRY,
+    TABLES,
+    ZONE,
+    Row,
+    entries_of,
+    facts_in,
+    pairs_of,
+    parsed,
+    place_of,
+    rows,
+)
+from tests.contracts.corpora import HERE
+from tests.contracts.shelf import Shelf, shelf
+from tests.fhir.rest import link, matches
 from tests.fhir.timelines import START_MS
 
-TABLES = ("values", "units", "cells", "contained", "spellings", "reach")
-BASE = "https://fhir.example.org/fhir"
-ZONE = ZoneInfo("Europe/Stockholm")
-HOUR_MS = 3_600_000
-REGISTRY = load_registry()
-CONTEXT = SearchContext(REGISTRY, BASE, ZONE, START_MS + 2 * HOUR_MS)
-EVERYBODY = Grant((Rule(frozenset(ACTIONS), frozenset(REGISTRY.types), EVERYTHING),))
-
-
-def caller(scope: str = "user/*.rs", *units: str, patient: str | None = None) -> Grant:
-    """What one with this scope may see; of all units where none is named."""
-    scopes = scope_parser(REGISTRY)(scope)
-    someone = Caller("x|kim", "app", scopes, patient=patient, units=frozenset(units), all_units=not units)
-    return grant_for(someone, REGISTRY)
-
-
-NOT_RESTRICTED = Not(FactIn("confidentiality", frozenset(("R", "V"))))
-CALLERS = {
-    "": EVERYBODY,
-    "derm": caller("user/*.rs", "derm"),
-    "eyes": caller("user/*.rs", "eyes"),
-    "derm and eyes": caller("user/*.rs", "derm", "eyes"),
-    "nowhere": caller("user/*.rs", "closed"),
-    "anna": caller("patient/*.rs", patient="anna"),
-    "completed": caller("user/Media.rs?status=completed"),
-    "normal": replace(EVERYBODY, restrictions=(NOT_RESTRICTED,)),
-}
 LISTED = {
-    "res": {"types": sorted({*REGISTRY.types} - {"Patient"}), "facets": ["kind"]},
+    "res": {
+        "types": sorted({*REGISTRY.types} - {"Patient"}),
+        "facets": [each for each in FACETS if each not in ("year", "month")],
+    },
     "pat": {"types": ["Patient"], "facets": []},
 }
-"""Every type is kept in Elasticsearch here, so that every row is asked of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A search below the base and the ids it finds."""
-
-    corpus: str
-    query: str
-    ids: tuple[str, ...]
-    ordered: bool = False
-    total: int | None = None
-    caller: str = ""
-
-    @property
-    def grant(self) -> Grant:
-        """What whoever asks may see."""
-        return CALLERS[self.caller]
-
-    def __str__(self) -> str:
-        return f"{self.corpus}: {self.query}" + (f" as {self.caller}" if self.caller else "")
-
-
-def rows() -> Iterator[Row]:
-    for name in TABLES:
-        for each in json.loads((HERE / "table" / f"{name}.json").read_text("utf-8")):
-            said = {part: each[part] for part in ("ordered", "total", "caller") if part in each}
-            yield Row(name, each["query"], tuple(each["ids"]), **said)
-    for kind, queries in TIMELINE_ROWS.items():
-        for query, ids in queries.items():
-            if "department" not in query:  # tags the server adds at a write
-                yield Row("timeline", f"{kind}?{query.replace('BASE', BASE)}", tuple(ids.split()))
-
-
-@cache
-def entries_of(name: str) -> list[IndexEntries]:
-    """Through the server's own extraction; the name of a corpus may end in the language of its deployment."""
-    extractor = Extractor(REGISTRY, base_url=BASE, zone=ZONE, language=name.partition("-")[2] or DEFAULT_LANGUAGE)
-    found = []
-    for resource, updated in corpus(name):
-        key = Key(resource["resourceType"], resource["id"])
-        found.append(extractor.entries(parse_json(dump(resource)), key=key, last_updated_ms=updated))
-    return found
-
-
-@cache
-def facts_in(name: str) -> dict[Key, Facts]:
-    """What access decides by, as at a write."""
-    held = {Key(each["resourceType"], each["id"]): parse_json(dump(each)) for each, _ in corpus(name)}
-    return {
-        each.key: facts_of(held[each.key], entries=each, registry=REGISTRY, base_url=BASE, lookup=held.get)
-        for each in entries_of(name)
-    }
+"""Every type is kept in Elasticsearch here, so that every row is asked of it. The last two facets are the calendar."""
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +104,7 @@ def engines(
     made: dict[str, SearchIndex] = {}
 
     def memory(name: str) -> MemoryIndex:
-        index = MemoryIndex()
+        index = MemoryIndex(ZONE)
         for entries in entries_of(name):
             index.put(entries, facts_in(name)[entries.key])
         return index
@@ -218,17 +153,16 @@ def engines(
             runner.run(index.close())
 
 
-def parsed(query: str) -> ParsedSearch:
-    path, _, text = query.partition("?")
-    match path.split("/"):
-        case [kind]:
-            type, compartment = kind or None, None
-        case [compartment_type, identity, kind]:
-            type, compartment = None if kind == "*" else kind, (compartment_type, identity)
-        case _:
-            raise AssertionError(path)
-    asked = decode_query(text.replace(" ", "%20").replace("+", "%2B"))
-    return parse_search(asked, context=CONTEXT, type=type, compartment=compartment, lenient=False)
+@pytest.fixture(scope="module")
+def shelves(tmp_path_factory: pytest.TempPathFactory, runner: asyncio.Runner) -> Iterator[Callable[[str], Shelf]]:
+    """An archive for each corpus."""
+    with ExitStack() as stack:
+        yield cache(lambda name: stack.enter_context(shelf(tmp_path_factory.mktemp(name) / "data", runner, name)))
+
+
+@cache
+def entries_by_key(name: str) -> dict[Key, IndexEntries]:
+    return {each.key: each for each in entries_of(name)}
 
 
 async def walked(index: SearchIndex, search: ParsedSearch, *, grant: Grant, count: int) -> list[str]:
@@ -245,7 +179,7 @@ async def walked(index: SearchIndex, search: ParsedSearch, *, grant: Grant, coun
 
 @pytest.mark.parametrize("row", list(rows()), ids=str)
 def test_a_search_finds(engines: Callable[[str], SearchIndex], runner: asyncio.Runner, row: Row) -> None:
-    index, search = engines(row.corpus), parsed(row.query)
+    index, search = engines(row.corpus), parsed(row.query, lenient=row.lenient)
 
     async def three() -> list[list[str]]:
         walks = (walked(index, search, grant=row.grant, count=count) for count in (1, 2, 50))
@@ -259,6 +193,55 @@ def test_a_search_finds(engines: Callable[[str], SearchIndex], runner: asyncio.R
     expected = len(row.ids) if row.total is None else row.total
     for page in (Page(0, total="accurate"), Page(2, search.sort, total="bounded")):
         assert runner.run(index.search(narrowed, page=page)).total == expected
+
+
+@pytest.mark.parametrize("row", list(rows()), ids=str)
+def test_the_self_link_says_what_was_asked(
+    engines: Callable[[str], SearchIndex], shelves: Callable[[str], Shelf], row: Row
+) -> None:
+    """So whoever asks it is given the same, the link included."""
+    archive, index = shelves(row.corpus), engines(row.corpus)
+    bundle = archive.search(index, place_of(row.query), pairs_of(row.query), grant=row.grant, lenient=row.lenient)
+    found = [each["id"] for each in matches(bundle)]
+    assert link(bundle, "self") == row.self_link
+    assert (found if row.ordered else set(found)) == (list(row.ids) if row.ordered else set(row.ids))
+    assert bundle["total"] == (len(row.ids) if row.total is None else row.total)
+    said = row.self_link.removeprefix(f"{BASE}/")
+    again = archive.search(index, place_of(said), decode_query(said.partition("?")[2]), grant=row.grant)
+    assert [each["id"] for each in matches(again)] == found
+    assert (again["total"], link(again, "self")) == (bundle["total"], row.self_link)
+
+
+@pytest.mark.parametrize("row", list(rows()), ids=str)
+def test_facets_are_counted_over_the_hits(
+    engines: Callable[[str], SearchIndex], runner: asyncio.Runner, row: Row
+) -> None:
+    """As the reference evaluator divides the resources that the same engine finds."""
+    index, search = engines(row.corpus), parsed(row.query, lenient=row.lenient)
+    counts = SqlIndexCounts(index, zone=ZONE) if isinstance(index, SqlSearchIndex) else index
+    narrowed = row.grant.narrow(search.query, types=search.types)
+    hits = MemoryIndex(ZONE)
+    for key in runner.run(index.search(narrowed, page=Page(1000))).keys:
+        hits.put(entries_by_key(row.corpus)[key], facts_in(row.corpus)[key])
+    every = EVERYBODY.narrow(EVERYTHING, types=sorted(REGISTRY.types))
+    for with_patients in (True, False):
+        expected = runner.run(hits.divisions(every, by=FACETS, with_patients=with_patients))
+        assert runner.run(counts.divisions(narrowed, by=FACETS, with_patients=with_patients)) == expected
+    assert runner.run(counts.patients(narrowed)) == runner.run(hits.patients(every))
+
+
+MANY = json.loads((HERE / "table" / "many.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("row", MANY, ids=lambda row: row["query"])
+def test_a_value_is_found_among_as_many_as_are_taken(
+    engines: Callable[[str], SearchIndex], runner: asyncio.Runner, row: dict[str, Any]
+) -> None:
+    name, _, value = row["query"].partition("=")
+    others = (row["among"].format(number) for number in range(MAX_VALUES - 1))
+    search = parsed(f"{name}={','.join(others)},{value}")
+    found = runner.run(walked(engines(row["corpus"]), search, grant=EVERYBODY, count=50))
+    assert (set(found), len(found)) == (set(row["ids"]), len(row["ids"]))
 
 
 BY_ALPHABET = {

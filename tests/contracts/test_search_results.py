@@ -1,5 +1,7 @@
 """The table of result parameters (R4, search): what a Bundle holds, counts and takes along, whichever engine answers.
 
+Whoever asks the self link of a Bundle is given the same, self link included.
+
 Rows are of the corpus `reach`: two patients, three units, two labels. The total is absent where a row states none.
 """
 
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.contracts.conformance import normal
 from tests.contracts.corpora import HERE, corpus
 from tests.fhir.rest import link
 from tests.following.beside import ENGINES, caught_up, served_by
@@ -56,6 +59,11 @@ def test_a_bundle_holds(served: Served, row: dict[str, Any]) -> None:
         tags = {tag["code"] for tag in each["meta"].get("tag", ())}
         assert ("SUBSETTED" in tags) is row.get("subsetted", False)
         assert set(row.get("elements", each)) - _ALWAYS == each.keys() - _ALWAYS
+    said = f"{served.base}/{row.get('self', normal(row['query']))}"
+    again = served.http.get(said, headers=served.headers(scope, **bound)).json()
+    for each in (bundle, again):
+        assert link(each, "self") == said
+        assert (each.get("entry"), each.get("total")) == (bundle.get("entry"), bundle.get("total"))
 
 
 def test_every_row_has_its_reason() -> None:

@@ -20,6 +20,7 @@ from fhirmedia.r4.query import (
     TokenTest,
     UriTest,
 )
+from fhirmedia.r4.query_sentence import in_words
 from tests.fhir.search_reading import BASE, MADE_UP, PERSON, SERVED, conditions, only, refused, search
 
 
@@ -107,6 +108,18 @@ def test_reference_forms() -> None:
     elsewhere = "https://elsewhere.example/fhir/Patient/p1"
     assert only(search(SERVED, f"patient={elsewhere}")) == Match("patient", (ReferenceTest(url=elsewhere),))
     assert only(search(SERVED, "patient=urn:uuid:1")) == Match("patient", (ReferenceTest(url="urn:uuid:1"),))
+
+
+def test_a_canonical_is_below_the_version_it_begins_with() -> None:
+    canonical = "http://plans.example.org/p"
+
+    def below(value: str) -> object:
+        return only(search(SERVED, f"instantiates-canonical:below={value}", type="Procedure"))
+
+    asked = Match("instantiates-canonical", (ReferenceTest(url=f"{canonical}|1.2", below=True),))
+    assert below(f"{canonical}|1.2") == below(f"{canonical}%5C|1.2") == asked
+    assert below(canonical) == only(search(SERVED, f"instantiates-canonical={canonical}", type="Procedure"))
+    assert in_words(asked) == f"instantiates-canonical refers to {canonical}|1.2 or a version below it"
 
 
 def test_a_bare_id_is_one_of_the_target_types() -> None:

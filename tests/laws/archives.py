@@ -35,6 +35,7 @@ PATIENTS = ("1", "2", "3", "a")
 CODES, SYSTEMS, UNITS = ("a", "b", "ab", "a/b", "a/b;c"), ("s", "http://t"), ("u1", "u2", "u3")
 TEXTS = ("ada", "ad", "ada b", "b", "bo", "öd", "z\U0001f600")
 URIS = ("http://a", "http://a/", "http://a/b", "http://a/b/c", "http://ab", "urn:x")
+ADDRESSES = (*URIS, "http://a|1", "http://a|1.2", "http://a|1-b", "http://a|12")
 WORDS = ("hägg", "Haegg", "hagg", "berg", "Bergs", "b", "follow-up", "up", "Åse", "aase", "½", "O'Brien", "obrien")
 FIELDS = ("_text", "status:text")
 
@@ -68,7 +69,7 @@ class Maker:
         identifier = self.token() if self.random.random() < 0.2 else None
         match self.random.randrange(8):
             case 0:
-                return ReferenceValue(url=self.random.choice(URIS), identifier=identifier, group=group)
+                return ReferenceValue(url=self.random.choice(ADDRESSES), identifier=identifier, group=group)
             case 1:
                 return ReferenceValue(identifier=self.token(), group=group)
             case 2:

@@ -36,7 +36,21 @@ from fhirmedia.r4.query import (
     UriTest,
 )
 from fhirmedia.r4.values import BEGINNING, END
-from tests.laws.archives import CODES, DAY, FIELDS, HOUR, IDS, PATIENTS, SYSTEMS, TEXTS, TYPES, UNITS, URIS, WORDS
+from tests.laws.archives import (
+    ADDRESSES,
+    CODES,
+    DAY,
+    FIELDS,
+    HOUR,
+    IDS,
+    PATIENTS,
+    SYSTEMS,
+    TEXTS,
+    TYPES,
+    UNITS,
+    URIS,
+    WORDS,
+)
 
 PREFIXES: tuple[Prefix, ...] = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 DATED = ("when", "created", "started", "_lastUpdated")
@@ -61,7 +75,9 @@ class Asker:
             "subject": self.reference,
             "patient": lambda: ReferenceTest(Key("Patient", self.pick(PATIENTS))),
             "name": self.string,
-            "url": lambda: UriTest(self.pick(("exact", "below", "above")), self.pick((*URIS, "http://a/b/c/d"))),
+            "url": lambda: UriTest(
+                self.pick(("exact", "below", "above", "begins")), self.pick((*URIS, "http://a/b/c/d"))
+            ),
             "dose": self.number,
             "length": self.quantity,
             "mixed": lambda: self.pick((self.date, self.number))(),
@@ -72,7 +88,7 @@ class Asker:
             "subject:Task.created": self.date,
             "subject:Task.patient": self.reference,
             "subject:Task.name": self.string,
-            "subject:Task.url": lambda: UriTest(self.pick(("exact", "below", "above")), self.pick(URIS)),
+            "subject:Task.url": lambda: UriTest(self.pick(("exact", "below", "above", "begins")), self.pick(URIS)),
             "subject:Task.dose": self.number,
             "subject:Task.length": self.quantity,
             "subject:Task.relation": lambda: CompositeTest(
@@ -110,7 +126,7 @@ class Asker:
             (
                 ReferenceTest(Key("Patient", self.pick(PATIENTS))),
                 ReferenceTest(self.key(), self.pick((None, 1, 2))),
-                ReferenceTest(url=self.pick(URIS)),
+                ReferenceTest(url=self.pick(ADDRESSES), below=self.pick((True, False))),
                 ReferenceTest(identifier=self.token()),
             )
         )

@@ -46,13 +46,14 @@ keys = st.builds(Key, st.sampled_from(["Media", "Patient"]), ids)
 numbers = st.integers(0, 6)
 texts = st.sampled_from(["ada", "ad", "ada b", "b", "bo"])
 uris = st.sampled_from(["http://a", "http://a/b", "http://a/b/c", "http://ab"])
+canonicals = st.sampled_from(["http://a", "http://a|1", "http://a|1.2", "http://a|1-b", "http://a|12", "http://a/b"])
 prefixes = st.sampled_from(["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"])
 
 tokens = st.builds(TokenValue, maybe_systems, codes)
 dates = st.builds(lambda lo, length: DateValue(lo, lo + length), numbers, st.integers(1, 4))
 references = st.one_of(
     st.builds(ReferenceValue, keys, st.sampled_from([None, 1, 2])),
-    st.builds(lambda uri: ReferenceValue(url=uri), uris),
+    st.builds(lambda uri: ReferenceValue(url=uri), canonicals),
     st.builds(lambda key, token: ReferenceValue(key, identifier=token), keys, tokens),
 )
 strings = st.builds(lambda text, exact: StringValue(text, exact), texts, texts)
@@ -85,7 +86,7 @@ token_tests = st.one_of(
 )
 reference_tests = st.one_of(
     st.builds(lambda key, version: ReferenceTest(key=key, version=version), keys, st.sampled_from([None, 1])),
-    st.builds(lambda uri: ReferenceTest(url=uri), uris),
+    st.builds(lambda uri, below: ReferenceTest(url=uri, below=below), canonicals, st.booleans()),
     st.builds(lambda token: ReferenceTest(identifier=token), token_tests),
 )
 
@@ -109,7 +110,7 @@ TESTS: dict[str, st.SearchStrategy[Test]] = {
     ),
     "subject": reference_tests,
     "name": st.builds(StringTest, st.sampled_from(["starts", "contains", "exact"]), texts),
-    "url": st.builds(UriTest, st.sampled_from(["exact", "below", "above"]), uris),
+    "url": st.builds(UriTest, st.sampled_from(["exact", "below", "above", "begins"]), uris),
     "dose": number_tests,
     "length": quantity_tests,
     "relation": st.builds(

@@ -34,7 +34,7 @@ from fhirmedia.r4.query import (
     TokenTest,
     UriTest,
 )
-from fhirmedia.r4.value_tests import below_codes
+from fhirmedia.r4.value_tests import below_codes, below_versions
 from fhirmedia.r4.word_tests import spelled
 
 _FACTS = {
@@ -181,7 +181,12 @@ def _reference(test: ReferenceTest, place: Place) -> Clause:
     if test.key is not None:
         wanted = str(test.key) if test.version is None else terms.versioned(test.key, test.version)
         return clauses.term(place("r"), wanted)
-    return NONE if test.url is None else clauses.term(place("r"), terms.address(test.url))
+    if test.url is None:
+        return NONE
+    exact = clauses.term(place("r"), terms.address(test.url))
+    if not test.below:
+        return exact
+    return any_of([exact, *(clauses.prefix(place("r"), terms.address(url)) for url in below_versions(test.url))])
 
 
 def _string(test: StringTest, place: Place) -> Clause:
@@ -200,6 +205,8 @@ def _uri(test: UriTest, field: str) -> Clause:
             return exact
         case "below":
             return any_of([exact, clauses.prefix(field, test.value.removesuffix("/") + "/")])
+        case "begins":
+            return clauses.prefix(field, test.value)
         case "above":
             steps = [at for at, sign in enumerate(test.value) if sign == "/"]
             over = [test.value[: at + more] for at in steps for more in (0, 1)]

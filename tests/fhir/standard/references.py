@@ -63,6 +63,12 @@ T.shown(
     "A search for a canonical address with a version finds that version.",
     "tests/fhir/test_query_values.py::*",
 )
+T.shown(
+    "canonical",
+    "SHOULD",
+    "With below, a canonical address with a version finds that version and those under it.",
+    "tests/fhir/test_query_values.py::*",
+)
 T.apart(
     "canonical",
     "SHOULD",
