@@ -74,7 +74,12 @@ class Documents:
 
     def digest(self, document: Json) -> str:
         """What tells a document from any other."""
-        return hashlib.sha256(dump(document)).hexdigest()[:32]
+        return _digest(dump(document))
+
+    def encoded(self, document: Json) -> bytes:
+        """The document as JSON, with its digest."""
+        content = dump(document)
+        return b"".join((content[:-1], b',"digest":"', _digest(content).encode(), b'"}'))
 
     def _facets(self, entries: IndexEntries, plan: _Plan) -> Json:
         found: Json = {}
@@ -95,6 +100,10 @@ class Documents:
             found["year"] = sorted({month.rpartition("-")[0] for month in months})
             found["month"] = sorted(months)
         return found
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def _plan(family: Family) -> _Plan:
