@@ -17,7 +17,7 @@ from fhirmedia.r4.registry import Registry, SearchParameter, ServedType
 from fhirmedia.r4.texts import CONTENT, NARRATIVE, OF_CODED, content_text, narrative_text, printed, worded
 from fhirmedia.r4.tokens import OF_TYPE
 from fhirmedia.r4.ucum import CANONICAL
-from fhirmedia.r4.values import DateValue, IndexEntries, ReferenceValue, SearchValue, TokenValue
+from fhirmedia.r4.values import DateValue, IndexEntries, ReferenceValue, SearchValue, TokenValue, in_group
 from fhirmedia.r4.word_tests import BREAK
 
 PATIENT = "Patient"  # type-name: the type whose compartment decides access
@@ -195,7 +195,7 @@ def _meet(repetitions: _Repetitions, resource: JsonObject, root: Whole, found: d
             values: list[SearchValue] = []
             for run in runs:
                 run(node, root, values)
-            found.setdefault(parameter, []).extend(replace(value, group=group) for value in values)
+            found.setdefault(parameter, []).extend(in_group(value, group) for value in values)
 
 
 def _patients(plan: _Plan, whole: Whole, *, key: Key, values: Values) -> tuple[str, ...]:
