@@ -38,6 +38,11 @@ CURRENCY_SYSTEM = "urn:iso:std:iso:4217"
 _coded = lru_cache(maxsize=8192)(token_value)
 """Of codes, which repeat; identifiers are seldom met twice."""
 
+_SHORT = 64
+"""Texts up to this length are often met again: names of devices, of places, given names."""
+_spelled = lru_cache(maxsize=8192)(string_values)
+_sorted = lru_cache(maxsize=8192)(collation_key)
+
 
 class Conversions:
     """The table for one deployment.
@@ -96,7 +101,7 @@ class Conversions:
 
         def keys(node: Any, _root: Whole, found: list[Any]) -> None:
             for text in texts(node):
-                key = collation_key(text, self._language)
+                key = (_sorted if len(text) <= _SHORT else collation_key)(text, self._language)
                 if key:
                     found.append(StringValue(key, ""))
 
@@ -239,7 +244,7 @@ def _parts(*names: str) -> Callable[[Any], Iterator[str]]:
 
 
 def _string(node: Any, _root: Whole, found: list[Any]) -> None:
-    found.extend(string_values(node))
+    found.extend((_spelled if len(node) <= _SHORT else string_values)(node))
 
 
 def _words_of_parts(type: str) -> Run:
@@ -253,7 +258,7 @@ def _words_of_parts(type: str) -> Run:
 
 
 def _from_each_word(text: str) -> Iterator[StringValue]:
-    whole = string_values(text)
+    whole = (_spelled if len(text) <= _SHORT else string_values)(text)
     yield from whole
     if " " in whole[0].plain:
         for form in sorted(forms(text)):
