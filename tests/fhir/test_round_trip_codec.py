@@ -55,7 +55,9 @@ def test_generated_resources_survive() -> None:
         assert exactly(parse_json(body)) == exactly(load(body)) == exactly(stored(resource))
 
 
-@pytest.mark.parametrize("text", ["1.00", "0.10", "-0.0", "1E+400", "1.5E-7", "123456789012345678901234567890", "-5", "0"])
+@pytest.mark.parametrize(
+    "text", ["1.00", "0.10", "-0.0", "1E+400", "1.5E-7", "123456789012345678901234567890", "-5", "0"]
+)
 def test_a_stored_number_is_read_as_it_came_in(text: str) -> None:
     body = b'{"n":%b}' % text.encode()
     assert exactly(load(body)) == exactly(parse_json(body))
