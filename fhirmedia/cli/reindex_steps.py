@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do the step; 1 if something differs."""
 
     async def act() -> int:
-        # Who reads rows gives up the interpreter's lock at each: beside another thread that makes documents, both cost more.
+        # Who reads rows gives up the interpreter's lock at each: beside a thread that makes documents, both cost more.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         async with opened(arguments, works=arguments.step in ("fill", "verify", "switch")) as following:
             await following.presence.look()

@@ -1,4 +1,4 @@
-"""JSON out: objects become bytes, and a resource becomes a body that only lacks what the writer knows; bodies read back.
+"""JSON out: objects become bytes, a resource a body that only lacks what the writer knows; our own bodies read back.
 
 Decimals are written with the digits they were read with (`1.00` stays `1.00`; `1e2` is written `1E+2`).
 """
