@@ -18,7 +18,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "fhir": ("r4.model",),
     "fhir_core": ("r4.model",),
     "jose": ("issuer.jose",),
-    "msgspec": ("r4.codec",),
+    "msgspec": ("r4.codec", "r4.values"),
     "numpy": ("demo",),
     "obstore": ("backends.objects_s3",),
     "PIL": ("media.pictures", "demo"),

@@ -8,6 +8,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -33,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Do the step; 1 if something differs."""
 
     async def act() -> int:
+        # Who reads rows gives up the interpreter's lock at each: beside a thread that makes documents, both cost more.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         async with opened(arguments, works=arguments.step in ("fill", "verify", "switch")) as following:
             await following.presence.look()
             if not following.presence.is_there and arguments.step != "status":

@@ -1,10 +1,11 @@
-"""JSON out: objects become bytes, and a resource becomes a body that only lacks what the writer knows.
+"""JSON out: objects become bytes, a resource a body that only lacks what the writer knows; our own bodies read back.
 
 Decimals are written with the digits they were read with (`1.00` stays `1.00`; `1e2` is written `1E+2`).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from fhirmedia.r4.json_types import Json, JsonObject
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 _SET_BY_SERVER = frozenset(("versionId", "lastUpdated", "_versionId", "_lastUpdated"))
 
@@ -23,6 +25,17 @@ _SET_BY_SERVER = frozenset(("versionId", "lastUpdated", "_versionId", "_lastUpda
 def dump(value: Json) -> bytes:
     """UTF-8 JSON without white space, members in their order."""
     return _encode(value)
+
+
+def load(body: bytes) -> JsonObject:
+    """The object in a body that we wrote, as `json_in.parse_json` read it when it came in; raises ValueError for none.
+
+    What a client sends is never read here: nothing is refused that two readers could understand as two things.
+    """
+    value: Json = _decode(body)
+    if type(value) is not dict:
+        raise ValueError("a body is an object")
+    return value
 
 
 def decoder(kind: type[T]) -> Callable[[bytes], T]:

@@ -7,13 +7,13 @@ R4, contained resources), so its id and the time of its change are no values.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fhirmedia.r4.collation import SORTED
 from fhirmedia.r4.expressions import Run, Whole, collect
 from fhirmedia.r4.json_types import Json, JsonObject
 from fhirmedia.r4.registry import Registry, SearchParameter, ServedType
-from fhirmedia.r4.values import SearchValue, TokenValue
+from fhirmedia.r4.values import SearchValue, TokenValue, in_group
 
 TYPE = "_type"
 """Stands for a parameter whose one value is the type: there is such a contained resource, whatever it says."""
@@ -107,6 +107,6 @@ def _named(whole: Whole, pointer: Pointer) -> Iterable[str]:
 def _grouped(values: Values, place: int, *, of: int) -> Values:
     """The parts of composites numbered anew, so that those of different contained resources never meet."""
     return {
-        code: tuple(replace(value, group=value.group * of + place) for value in several) if "$" in code else several
+        code: tuple(in_group(value, value.group * of + place) for value in several) if "$" in code else several
         for code, several in values.items()
     }

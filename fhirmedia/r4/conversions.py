@@ -32,13 +32,16 @@ from fhirmedia.r4.values import (
     UriValue,
 )
 
-Converter = Callable[[Any], Iterator[SearchValue]]
-
 CURRENCY_SYSTEM = "urn:iso:std:iso:4217"
 
 
 _coded = lru_cache(maxsize=8192)(token_value)
 """Of codes, which repeat; identifiers are seldom met twice."""
+
+_SHORT = 64
+"""Texts up to this length are often met again: names of devices, of places, given names."""
+_spelled = lru_cache(maxsize=8192)(string_values)
+_sorted = lru_cache(maxsize=8192)(collation_key)
 
 
 class Conversions:
@@ -52,7 +55,7 @@ class Conversions:
         self._language = language
         self._zone = zone
         self._date_range = lru_cache(maxsize=1024)(partial(date_range, zone=zone))
-        self._table: Mapping[str, Mapping[str, Converter]] = {
+        self._table: Mapping[str, Mapping[str, Run]] = {
             "token": _TOKENS,
             "string": _STRINGS,
             "uri": dict.fromkeys(("uri", "url", "canonical", "oid", "uuid"), _uri),
@@ -75,100 +78,96 @@ class Conversions:
     def run(self, kind: str, branch: Branch) -> Run:
         """The Run that converts what the branch yields; raises Failure INVALID where the standard defines no way."""
         if kind == "token" and branch.type == "code":
-            return _append(_code(branch.element.binding if branch.element is not None else None))
+            return _code(branch.element.binding if branch.element is not None else None)
         converter = self._table.get(kind, {}).get(branch.type)
         if converter is None:
             raise Failure(Category.INVALID, f"A {kind} parameter cannot be made of values of type {branch.type}.")
-        return _append(converter)
+        return converter
 
     def run_canonical(self, branch: Branch) -> Run:
         """The same for a quantity parameter, in canonical units; nothing for what has none."""
         converter = self._table["quantity"].get(branch.type, _nothing)
 
-        def converted(node: Any) -> Iterator[SearchValue]:
-            return filter(None, map(_canonical, converter(node)))
+        def converted(node: Any, root: Whole, found: list[Any]) -> None:
+            readings: list[SearchValue] = []
+            converter(node, root, readings)
+            found.extend(filter(None, map(_canonical, readings)))
 
-        return _append(converted)
+        return converted
 
     def run_sorted(self, branch: Branch) -> Run:
         """What a string parameter is sorted by: a key for each text as a whole, none for one without a word."""
         texts = _TEXTS[branch.type]
 
-        def keys(node: Any) -> Iterator[SearchValue]:
+        def keys(node: Any, _root: Whole, found: list[Any]) -> None:
             for text in texts(node):
-                key = collation_key(text, self._language)
+                key = (_sorted if len(text) <= _SHORT else collation_key)(text, self._language)
                 if key:
-                    yield StringValue(key, "")
+                    found.append(StringValue(key, ""))
 
-        return _append(keys)
+        return keys
 
-    def _date(self, node: Any) -> Iterator[SearchValue]:
+    def _date(self, node: Any, _root: Whole, found: list[Any]) -> None:
         stretch = self._date_range(node)
         if stretch is not None:
-            yield DateValue(*stretch)
+            found.append(DateValue(*stretch))
 
-    def _period(self, node: Any) -> Iterator[SearchValue]:
+    def _period(self, node: Any, _root: Whole, found: list[Any]) -> None:
         stretch = period_range(node.get("start"), node.get("end"), self._zone)
         if stretch is not None:
-            yield DateValue(*stretch)
+            found.append(DateValue(*stretch))
 
-    def _timing(self, node: Any) -> Iterator[SearchValue]:
+    def _timing(self, node: Any, root: Whole, found: list[Any]) -> None:
         """Its outer limits: from the first to the last of its events, or the bounds of its repetition."""
-        found = [value for event in node.get("event", ()) if event is not None for value in self._date(event)]
-        found.extend(self._period(node.get("repeat", {}).get("boundsPeriod", {})))
-        stretches = [value for value in found if isinstance(value, DateValue)]
+        stretches: list[DateValue] = []
+        for event in node.get("event", ()):
+            if event is not None:
+                self._date(event, root, stretches)
+        self._period(node.get("repeat", {}).get("boundsPeriod", {}), root, stretches)
         if stretches:
-            yield DateValue(min(value.lo for value in stretches), max(value.hi for value in stretches))
+            found.append(DateValue(min(value.lo for value in stretches), max(value.hi for value in stretches)))
 
-    def _canonical(self, node: Any) -> Iterator[SearchValue]:
+    def _canonical(self, node: Any, root: Whole, found: list[Any]) -> None:
         """As it stands, and without the business version it names: who asks for none means any."""
-        yield from self._address(node)
+        self._address(node, root, found)
         url, _, version = node.partition("|")
         if url and version:
-            yield from self._address(url)
+            self._address(url, root, found)
 
-    def _address(self, node: Any) -> Iterator[SearchValue]:
+    def _address(self, node: Any, _root: Whole, found: list[Any]) -> None:
         """A URL; where it is written as a reference to one of ours, it is searched as one."""
         target = parse_reference(node, base_url=self._base_url)
-        yield ReferenceValue(url=bounded(node)) if target.key is None else ReferenceValue(target.key, target.version)
+        if target.key is None:
+            found.append(ReferenceValue(url=bounded(node)))
+        else:
+            found.append(ReferenceValue(target.key, target.version))
 
-    def _reference(self, node: Any) -> Iterator[SearchValue]:
+    def _reference(self, node: Any, _root: Whole, found: list[Any]) -> None:
         text, identifier = node.get("reference"), node.get("identifier")
-        logical = next(_identifier(identifier), None) if identifier is not None else None
-        if text is None:
-            if logical is not None:
-                yield ReferenceValue(identifier=logical)
-            return
-        target = parse_reference(text, base_url=self._base_url)
-        if target.key is not None:
-            yield ReferenceValue(target.key, target.version, None, logical)
-        elif target.url is not None:
-            yield ReferenceValue(None, None, bounded(target.url), logical)
+        logical = _identified(identifier) if identifier is not None else None
+        target = parse_reference(text, base_url=self._base_url) if text is not None else None
+        if target is not None and target.key is not None:
+            found.append(ReferenceValue(target.key, target.version, None, logical))
+        elif target is not None and target.url is not None:
+            found.append(ReferenceValue(None, None, bounded(target.url), logical))
         elif logical is not None:
-            yield ReferenceValue(identifier=logical)
+            found.append(ReferenceValue(identifier=logical))
 
 
-def _append(converter: Converter) -> Run:
-    def run(node: Any, root: Whole, found: list[Any]) -> None:
-        found.extend(converter(node))
-
-    return run
-
-
-def _nothing(node: Any) -> Iterator[SearchValue]:
+def _nothing(_node: Any, _root: Whole, _found: list[Any]) -> None:
     """For types a choice admits beside those its parameter can be asked for."""
-    return iter(())
 
 
-def _code(binding: str | None) -> Converter:
+def _code(binding: str | None) -> Run:
     """Codes carry the system of their required value set, so that `system|code` finds them too."""
     systems = list_systems(binding) if binding is not None else ()
+    system = systems[0] if systems else None
 
-    def only(node: Any) -> Iterator[SearchValue]:
-        yield _coded(systems[0] if systems else None, node)
+    def only(node: Any, _root: Whole, found: list[Any]) -> None:
+        found.append(_coded(system, node))
 
-    def several(node: Any) -> Iterator[SearchValue]:
-        yield _coded(next((system for system in systems if has(system, node)), None), node)
+    def several(node: Any, _root: Whole, found: list[Any]) -> None:
+        found.append(_coded(next((system for system in systems if has(system, node)), None), node))
 
     if binding is None or len(systems) < 2:
         return only
@@ -176,49 +175,57 @@ def _code(binding: str | None) -> Converter:
     return several
 
 
-def _id(node: Any) -> Iterator[SearchValue]:
+def _id(node: Any, _root: Whole, found: list[Any]) -> None:
     """DICOM UIDs stand in elements of type id; they compare without the prefix of OIDs."""
-    yield token_value(None, normal_uid(node))
+    found.append(token_value(None, normal_uid(node)))
 
 
-def _text_token(node: Any) -> Iterator[SearchValue]:
-    yield token_value(None, node)
+def _text_token(node: Any, _root: Whole, found: list[Any]) -> None:
+    found.append(token_value(None, node))
 
 
-def _boolean(node: Any) -> Iterator[SearchValue]:
-    yield _coded(None, "true" if node else "false")
+def _boolean(node: Any, _root: Whole, found: list[Any]) -> None:
+    found.append(_coded(None, "true" if node else "false"))
 
 
-def _coding(node: Any) -> Iterator[SearchValue]:
+def _coding(node: Any, _root: Whole, found: list[Any]) -> None:
     system, code = node.get("system"), node.get("code")
     if code is not None or system is not None:
-        yield _coded(system, code)
+        found.append(_coded(system, code))
 
 
-def _concept(node: Any) -> Iterator[SearchValue]:
+def _concept(node: Any, root: Whole, found: list[Any]) -> None:
     for coding in node.get("coding", ()):
-        yield from _coding(coding)
+        _coding(coding, root, found)
 
 
-def _identifier(node: Any) -> Iterator[TokenValue]:
+def _identified(node: Any) -> TokenValue | None:
     system, value = node.get("system"), node.get("value")
-    if value is not None or system is not None:
-        yield token_value(system, value)
+    return None if value is None and system is None else token_value(system, value)
+
+
+def _identifier(node: Any, _root: Whole, found: list[Any]) -> None:
+    value = _identified(node)
+    if value is not None:
+        found.append(value)
 
 
 def typed_identifiers(node: Any, _root: Whole, found: list[Any]) -> None:
     """A Run: an identifier by each code of its type, joined with its value in normal form."""
-    for value in _identifier(node):
-        for coding in node.get("type", {}).get("coding", ()):
-            if value.code is not None and coding.get("code") is not None:
-                kind = token_value(coding.get("system"), coding["code"])
-                found.append(TokenValue(kind.system, f"{kind.code}|{value.code}"))
+    codings = node.get("type", {}).get("coding", ())
+    value = _identified(node) if codings else None
+    if value is None or value.code is None:
+        return
+    for coding in codings:
+        if coding.get("code") is not None:
+            kind = token_value(coding.get("system"), coding["code"])
+            found.append(TokenValue(kind.system, f"{kind.code}|{value.code}"))
 
 
-def _contact(node: Any) -> Iterator[SearchValue]:
+def _contact(node: Any, _root: Whole, found: list[Any]) -> None:
     value = node.get("value")
     if value is not None:
-        yield token_value(None, value)
+        found.append(token_value(None, value))
 
 
 def _itself(node: Any) -> Iterator[str]:
@@ -236,22 +243,22 @@ def _parts(*names: str) -> Callable[[Any], Iterator[str]]:
     return texts
 
 
-def _string(node: Any) -> Iterator[SearchValue]:
-    yield from string_values(node)
+def _string(node: Any, _root: Whole, found: list[Any]) -> None:
+    found.extend((_spelled if len(node) <= _SHORT else string_values)(node))
 
 
-def _words_of_parts(type: str) -> Converter:
+def _words_of_parts(type: str) -> Run:
     """Each string part, and each later word of it: "Quinones" finds "Carreno Quinones"; in all spellings."""
 
-    def convert(node: Any) -> Iterator[SearchValue]:
+    def run(node: Any, _root: Whole, found: list[Any]) -> None:
         for text in _TEXTS[type](node):
-            yield from _from_each_word(text)
+            found.extend(_from_each_word(text))
 
-    return convert
+    return run
 
 
-def _from_each_word(text: str) -> Iterator[SearchValue]:
-    whole = string_values(text)
+def _from_each_word(text: str) -> Iterator[StringValue]:
+    whole = (_spelled if len(text) <= _SHORT else string_values)(text)
     yield from whole
     if " " in whole[0].plain:
         for form in sorted(forms(text)):
@@ -260,44 +267,45 @@ def _from_each_word(text: str) -> Iterator[SearchValue]:
                 yield StringValue(indexed_plain(" ".join(words[at:])), whole[0].exact)
 
 
-def _uri(node: Any) -> Iterator[SearchValue]:
-    yield UriValue(bounded(node))
+def _uri(node: Any, _root: Whole, found: list[Any]) -> None:
+    found.append(UriValue(bounded(node)))
 
 
-def _number(node: Any) -> Iterator[SearchValue]:
+def _number(node: Any, _root: Whole, found: list[Any]) -> None:
     number = _float(node)
     if number is not None:
-        yield NumberValue(number, number)
+        found.append(NumberValue(number, number))
 
 
-def _number_range(node: Any) -> Iterator[SearchValue]:
+def _number_range(node: Any, _root: Whole, found: list[Any]) -> None:
     limits = _limits(node)
     if limits is not None:
-        yield NumberValue(*limits)
+        found.append(NumberValue(*limits))
 
 
-def _quantity(node: Any) -> Iterator[SearchValue]:
+def _quantity(node: Any, _root: Whole, found: list[Any]) -> None:
     number = _float(node.get("value"))
     if number is None:
         return
     comparator = node.get("comparator", "")
     low = -float_info.max if comparator[:1] == "<" else number
     high = float_info.max if comparator[:1] == ">" else number
-    yield QuantityValue(low, high, node.get("system"), node.get("code"), node.get("unit"))
+    found.append(QuantityValue(low, high, node.get("system"), node.get("code"), node.get("unit")))
 
 
-def _money(node: Any) -> Iterator[SearchValue]:
+def _money(node: Any, _root: Whole, found: list[Any]) -> None:
     number = _float(node.get("value"))
     if number is not None:
         currency = node.get("currency")
-        yield QuantityValue(number, number, None if currency is None else CURRENCY_SYSTEM, currency, currency)
+        system = None if currency is None else CURRENCY_SYSTEM
+        found.append(QuantityValue(number, number, system, currency, currency))
 
 
-def _quantity_range(node: Any) -> Iterator[SearchValue]:
+def _quantity_range(node: Any, _root: Whole, found: list[Any]) -> None:
     limits = _limits(node)
     if limits is not None:
         unit = node.get("low") or node.get("high")
-        yield QuantityValue(*limits, unit.get("system"), unit.get("code"), unit.get("unit"))
+        found.append(QuantityValue(*limits, unit.get("system"), unit.get("code"), unit.get("unit")))
 
 
 def _canonical(value: SearchValue) -> QuantityValue | None:
@@ -331,7 +339,7 @@ def _float(node: Decimal | int | None) -> float | None:
 _MAX_WORDS = 20
 """Words of one part of a name or address from which it can be found."""
 
-_TOKENS: Mapping[str, Converter] = {
+_TOKENS: Mapping[str, Run] = {
     "CodeableConcept": _concept,
     "Coding": _coding,
     "Identifier": _identifier,
@@ -346,15 +354,15 @@ _TEXTS: Mapping[str, Callable[[Any], Iterator[str]]] = {
     "Address": _parts("line", "city", "district", "state", "postalCode", "country", "text"),
 }
 """The texts of a value that string parameters are made of."""
-_STRINGS: Mapping[str, Converter] = {
+_STRINGS: Mapping[str, Run] = {
     **dict.fromkeys(("string", "markdown", "code"), _string),
     **{type: _words_of_parts(type) for type in ("HumanName", "Address")},
 }
-_NUMBERS: Mapping[str, Converter] = {
+_NUMBERS: Mapping[str, Run] = {
     **dict.fromkeys(("decimal", "integer", "positiveInt", "unsignedInt"), _number),
     "Range": _number_range,
 }
-_QUANTITIES: Mapping[str, Converter] = {
+_QUANTITIES: Mapping[str, Run] = {
     **dict.fromkeys(("Quantity", "Age", "Duration", "Count", "Distance"), _quantity),
     "Money": _money,
     "Range": _quantity_range,

@@ -278,7 +278,7 @@ def _check(test: Test, branch: Branch) -> Check:
         case Comparison(value=value):
             return lambda node, root: values(node, root) not in ([], [value])
         case Prefix(literal=literal):
-            return lambda node, root: [str(value).startswith(literal) for value in values(node, root)] == [True]
+            return lambda node, root: len(found := values(node, root)) == 1 and str(found[0]).startswith(literal)
 
 
 def _resolves_to(kind: str) -> Check:

@@ -17,7 +17,7 @@ from fhirmedia.r4.registry import Registry, SearchParameter, ServedType
 from fhirmedia.r4.texts import CONTENT, NARRATIVE, OF_CODED, content_text, narrative_text, printed, worded
 from fhirmedia.r4.tokens import OF_TYPE
 from fhirmedia.r4.ucum import CANONICAL
-from fhirmedia.r4.values import DateValue, IndexEntries, ReferenceValue, SearchValue, TokenValue
+from fhirmedia.r4.values import DateValue, IndexEntries, ReferenceValue, SearchValue, TokenValue, in_group
 from fhirmedia.r4.word_tests import BREAK
 
 PATIENT = "Patient"  # type-name: the type whose compartment decides access
@@ -36,12 +36,15 @@ class _Repetitions:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What to run on a type: by the JSON name a way begins with, and what has to see the whole resource."""
+    """What to run on a type: by the JSON name a way begins with, and what has to see the whole resource.
+
+    `words` stay in the order of the definitions, each with that name.
+    """
 
     by_root: dict[str, tuple[tuple[str, Run], ...]]
     whole: tuple[tuple[str, Run], ...]
     composites: tuple[_Repetitions, ...]
-    words: tuple[tuple[str, Run], ...]
+    words: tuple[tuple[str | None, str, Run], ...]
     membership: tuple[str, ...]
     hidden_membership: tuple[Run, ...]
     pointers: tuple[Pointer, ...] = ()
@@ -98,7 +101,7 @@ def _plan(served: ServedType, conversions: Conversions) -> _Plan:
     by_root: dict[str, list[tuple[str, Run]]] = {}
     whole: list[tuple[str, Run]] = []
     composites: list[_Repetitions] = []
-    words: list[tuple[str, Run]] = []
+    words: list[tuple[str | None, str, Run]] = []
     for parameter in served.indexed.values():
         if parameter.kind == "composite":
             composites.extend(_repetitions(parameter, conversions))
@@ -136,19 +139,22 @@ def _plan(served: ServedType, conversions: Conversions) -> _Plan:
     )
 
 
-def _wording(field: str, parameter: SearchParameter, made: Callable[[str], Run | None]) -> Iterable[tuple[str, Run]]:
+def _wording(
+    field: str, parameter: SearchParameter, made: Callable[[str], Run | None]
+) -> Iterable[tuple[str | None, str, Run]]:
     for branch in parameter.branches:
         run = made(branch.type)
         if run is not None:
-            yield field, branch.bind(run)
+            yield branch.root, field, branch.bind(run)
 
 
 def _texts(plan: _Plan, whole: Whole, type: str) -> dict[str, str]:
     """The words of the resource by field; fields without any are left out."""
     resource = whole.resource
     found: dict[str, list[str]] = {NARRATIVE: [narrative_text(resource)], CONTENT: [content_text(resource, type)]}
-    for field, run in plan.words:
-        run(resource, whole, found.setdefault(field, []))
+    for root, field, run in plan.words:
+        if root is None or root in resource:
+            run(resource, whole, found.setdefault(field, []))
     return {field: text for field, values in found.items() if (text := BREAK.join(values))}
 
 
@@ -189,7 +195,7 @@ def _meet(repetitions: _Repetitions, resource: JsonObject, root: Whole, found: d
             values: list[SearchValue] = []
             for run in runs:
                 run(node, root, values)
-            found.setdefault(parameter, []).extend(replace(value, group=group) for value in values)
+            found.setdefault(parameter, []).extend(in_group(value, group) for value in values)
 
 
 def _patients(plan: _Plan, whole: Whole, *, key: Key, values: Values) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ The values of a field are kept apart by `word_tests.BREAK`.
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal
 
 from fhirmedia.r4.elements import ElementTable, element_table, resource_types, table
-from fhirmedia.r4.expressions import Run
+from fhirmedia.r4.expressions import Run, Whole, collect
 from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.word_tests import BREAK
 
@@ -39,56 +39,68 @@ def narrative_text(resource: JsonObject) -> str:
 
 def content_text(resource: JsonObject, type: str) -> str:
     """Every string and markdown a person wrote, and the narrative; no codes, ids, addresses or bytes."""
-    return BREAK.join(_walk(resource, table(type)))
-
-
-CODED = frozenset({"CodeableConcept", "Coding", "Identifier"})
-"""Types that print words beside their codes."""
-
-
-def printed_texts(node: Any, type: str) -> Iterator[str]:
-    """What is printed beside the codes of one value: of a CodeableConcept, a Coding, or an Identifier's type."""
-    if type == "Identifier":
-        node, type = node.get("type", {}), "CodeableConcept"
-    if type == "CodeableConcept" and isinstance(node.get("text"), str):
-        yield node["text"]
-    for coding in (node,) if type == "Coding" else node.get("coding", ()):
-        if isinstance(coding, dict) and isinstance(coding.get("display"), str):
-            yield coding["display"]
+    found: list[str] = []
+    _collect(resource, table(type), found)
+    return BREAK.join(found)
 
 
 def worded(type: str) -> Run | None:
     """A Run that collects what values of the type say for a parameter of words; None for a type that says nothing."""
-    if type in _SPOKEN:
-        return lambda node, _root, found: found.append(node)
-    return printed(type)
+    return collect if type in _SPOKEN else printed(type)
 
 
 def printed(type: str) -> Run | None:
-    """A Run that collects what is printed beside codes of the type; None for a type that prints nothing."""
-    if type not in CODED:
-        return None
-    return lambda node, _root, found: found.extend(printed_texts(node, type))
+    """A Run that collects what is printed beside codes of the type; None for a type that prints nothing.
+
+    Of an Identifier that is what its type prints.
+    """
+    return _PRINTED.get(type)
 
 
-def _walk(node: JsonObject, owner: ElementTable) -> Iterator[str]:
+def _print_coding(coding: Any, _root: Whole, found: list[Any]) -> None:
+    if isinstance(coding, dict) and isinstance(display := coding.get("display"), str):
+        found.append(display)
+
+
+def _print_concept(concept: Any, root: Whole, found: list[Any]) -> None:
+    if isinstance(text := concept.get("text"), str):
+        found.append(text)
+    for coding in concept.get("coding", ()):
+        _print_coding(coding, root, found)
+
+
+def _print_identifier(identifier: Any, root: Whole, found: list[Any]) -> None:
+    if "type" in identifier:
+        _print_concept(identifier["type"], root, found)
+
+
+_PRINTED: Mapping[str, Run] = {
+    "CodeableConcept": _print_concept,
+    "Coding": _print_coding,
+    "Identifier": _print_identifier,
+}
+
+CODED = frozenset(_PRINTED)
+"""Types that print words beside their codes."""
+
+
+def _collect(node: JsonObject, owner: ElementTable, found: list[str]) -> None:
     known = _kinds(owner)
     for name, value in node.items():
         inside = known.get(name)
         if inside is None:
             continue
-        for one in value if isinstance(value, list) else (value,):
-            if inside == "spoken":
-                if isinstance(one, str):
-                    yield one
-            elif inside == "narrative":
-                if isinstance(one, str):
-                    yield _spoken_of(one)
-            elif isinstance(one, dict):
-                if inside != "contained":
-                    yield from _walk(one, inside)
-                elif (kind := one.get("resourceType")) in resource_types():
-                    yield from _walk(one, table(str(kind)))
+        for one in value if type(value) is list else (value,):
+            if type(one) is str:
+                if inside == "spoken":
+                    found.append(one)
+                elif inside == "narrative":
+                    found.append(_spoken_of(one))
+            elif type(one) is dict:
+                if type(inside) is ElementTable:
+                    _collect(one, inside, found)
+                elif inside == "contained" and (kind := one.get("resourceType")) in resource_types():
+                    _collect(one, table(str(kind)), found)
 
 
 def _spoken_of(division: str) -> str:

@@ -2,10 +2,16 @@
 
 A value belongs to one search parameter of one resource. `group` numbers the repetition it came from, so that the parts
 of a composite meet within one repetition (FHIR R4, search, composite). Times are milliseconds UTC in half-open ranges.
+
+A resource has some twenty values, so they are of the kind that is made fastest: Structs take a fifteenth of the time of
+frozen dataclasses. None holds what could hold it, so they are no garbage to look through.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fhirmedia.core.records import Key
 
@@ -15,8 +21,7 @@ END = 2**62
 """The open end of a range of time."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenValue:
+class TokenValue(Struct, frozen=True, gc=False):
     """A coded value: `system` is None where the element states none; `code` is in its normal form (see `tokens`).
 
     `spelled` is the code as it was written, where that differs; it is shown, and never compared.
@@ -25,11 +30,21 @@ class TokenValue:
     system: str | None
     code: str | None
     group: int = 0
-    spelled: str | None = field(default=None, compare=False)
+    spelled: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, TokenValue)
+            and self.code == other.code
+            and self.system == other.system
+            and self.group == other.group
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.system, self.code, self.group))
 
 
-@dataclass(frozen=True, slots=True)
-class DateValue:
+class DateValue(Struct, frozen=True, gc=False):
     """A stretch of time `[lo, hi)`."""
 
     lo: int
@@ -37,8 +52,7 @@ class DateValue:
     group: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ReferenceValue:
+class ReferenceValue(Struct, frozen=True, gc=False):
     """A reference: `key` for a local record (with `version` where it names one), else `url`; a logical identifier."""
 
     key: Key | None = None
@@ -48,8 +62,7 @@ class ReferenceValue:
     group: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StringValue:
+class StringValue(Struct, frozen=True, gc=False):
     """Text: `plain` is folded, `exact` is NFC; both cut to the indexed length."""
 
     plain: str
@@ -57,16 +70,14 @@ class StringValue:
     group: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class UriValue:
+class UriValue(Struct, frozen=True, gc=False):
     """A URI, compared by code points."""
 
     value: str
     group: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class NumberValue:
+class NumberValue(Struct, frozen=True, gc=False):
     """A number or a range of numbers, both ends included."""
 
     lo: float
@@ -74,8 +85,7 @@ class NumberValue:
     group: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class QuantityValue:
+class QuantityValue(Struct, frozen=True, gc=False):
     """A quantity reading in one unit; `unit` is the printed one."""
 
     lo: float
@@ -87,6 +97,11 @@ class QuantityValue:
 
 
 SearchValue = TokenValue | DateValue | ReferenceValue | StringValue | UriValue | NumberValue | QuantityValue
+
+
+def in_group(value: SearchValue, group: int) -> SearchValue:
+    """The same value from the repetition of that number."""
+    return replace(value, group=group)
 
 
 @dataclass(frozen=True, slots=True)

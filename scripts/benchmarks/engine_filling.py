@@ -131,8 +131,7 @@ async def _part_row(folder: Path, address: str) -> Row:
         lines = []
         for change, content in zip(changes, contents, strict=True):
             family = making.shape.family(change.record.key.type)
-            if family is not None and content is not None:
-                content["order"] = change.order
+            if family is not None:
                 lines.append(Line(names.written("parts", family), change.record.key, change.order, content))
         bodies = [b"".join(encoded for _, encoded in each) for each in batches(lines)]
         at.append(time.perf_counter())

@@ -128,7 +128,7 @@ def test_clauses_are_joined_without_changing_what_they_mean() -> None:
 
 
 def a_line(number: int, size: int) -> Line:
-    return Line("a", Key("Media", str(number)), number, {"x": {"_text": "w" * size}})
+    return Line("a", Key("Media", str(number)), number, b'{"x":"%b"}' % (b"w" * size))
 
 
 def test_bulk_respects_bytes() -> None:

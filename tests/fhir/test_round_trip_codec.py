@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from fhirmedia.r4.codec import dump, prepare
+from fhirmedia.r4.codec import dump, load, prepare
 from fhirmedia.r4.elements import resource_types
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.json_types import Json, JsonObject
@@ -42,7 +42,7 @@ def test_official_examples_survive(every: int) -> None:
     for name, content in examples(definitions(), every=every):
         resource = parse_json(content)
         body = prepare(resource).render("new", 3, 1000)
-        assert exactly(parse_json(body)) == exactly(stored(resource)), name
+        assert exactly(parse_json(body)) == exactly(load(body)) == exactly(stored(resource)), name
         assert parse_json(dump(resource)) == resource, name
         count += 1
     assert count > 700
@@ -51,7 +51,22 @@ def test_official_examples_survive(every: int) -> None:
 def test_generated_resources_survive() -> None:
     for number, name in enumerate(sorted(resource_types())):
         resource = generated(name, number)
-        assert exactly(parse_json(prepare(resource).render("new", 3, 1000))) == exactly(stored(resource))
+        body = prepare(resource).render("new", 3, 1000)
+        assert exactly(parse_json(body)) == exactly(load(body)) == exactly(stored(resource))
+
+
+@pytest.mark.parametrize(
+    "text", ["1.00", "0.10", "-0.0", "1E+400", "1.5E-7", "123456789012345678901234567890", "-5", "0"]
+)
+def test_a_stored_number_is_read_as_it_came_in(text: str) -> None:
+    body = b'{"n":%b}' % text.encode()
+    assert exactly(load(body)) == exactly(parse_json(body))
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"1", b'{"a":', b'{"a":1}{', b'{"a":NaN}', b'{"a":"\xff"}'])
+def test_a_spoilt_body_is_not_read(body: bytes) -> None:
+    with pytest.raises(ValueError):
+        load(body)
 
 
 def test_the_digits_are_the_same_in_the_text() -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from fhirmedia.backends.elastic.client import ElasticClient
 from fhirmedia.backends.elastic.document import Documents
 from fhirmedia.backends.elastic.names import Names
-from fhirmedia.backends.elastic.placing import Json
 from fhirmedia.backends.elastic.shape import Shape
 from fhirmedia.backends.elastic.writing import BulkWriter, Line, Room
 from fhirmedia.core.errors import Category, Failure
@@ -23,13 +22,17 @@ class Making:
     shape: Shape
     documents: Documents
 
-    def content(self, change: DocumentChange) -> Json | None:
-        """The document without its order and with its digest; None where the Key is to be found no more."""
+    def content(self, change: DocumentChange) -> bytes | None:
+        """The document as JSON, without its order; None where the Key is to be found no more."""
         if change.entries is None:
             return None
-        content = self.documents.content(change.record, change.entries)
-        content["digest"] = self.documents.digest(content)
-        return content
+        return self.documents.encoded(self.documents.content(change.record, change.entries))
+
+    def digest(self, change: DocumentChange) -> str:
+        """What tells the document from any other; empty where the Key is to be found no more."""
+        if change.entries is None:
+            return ""
+        return self.documents.digest(self.documents.content(change.record, change.entries))
 
 
 class ElasticDocuments:
@@ -73,7 +76,4 @@ class ElasticDocuments:
             if family is None:
                 raise Failure(Category.INTERNAL, "The search engine keeps no documents of that type.")
             alias = self._names.written(self._generation, family)
-            content = making.content(change)
-            if content is not None:
-                content["order"] = change.order
-            yield Line(alias, change.record.key, change.order, content)
+            yield Line(alias, change.record.key, change.order, making.content(change))

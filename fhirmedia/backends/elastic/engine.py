@@ -200,8 +200,7 @@ class ElasticEngine:
 
     def digest(self, change: DocumentChange) -> str:
         """What the document made of a change is told by; empty where there is to be none."""
-        content = self._shapes.now().content(change)
-        return "" if content is None else str(content["digest"])
+        return self._shapes.now().digest(change)
 
     async def digests(self, generation: str, keys: Sequence[Key]) -> Mapping[Key, str]:
         """The digests of the documents searches find. Raises Failure UNAVAILABLE."""

@@ -1,7 +1,6 @@
 """Where the values of one parameter stand in a document: by the kind of value, under the parameter's code.
 
-Each of the functions in `PLACED` takes a document, a code and the values of that code; values of other kinds are left
-to the others.
+Each of the functions in `PLACED` takes a document, a code and the values of that code, which are of its kind.
 """
 
 import math
@@ -47,82 +46,72 @@ def once(contents: list[Any]) -> list[Any]:
     return [content for _, content in sorted({dump(content): content for content in contents}.items())]
 
 
-def _tokens(document: Json, code: str, values: Values) -> None:
-    found = [value for value in values if isinstance(value, TokenValue)]
-    if len(found) == 1:
-        # Most have one value: of that one no term is said twice.
-        below(document, "t")[code] = sorted(terms.token_terms(found[0]))
-        if found[0].code is not None:
-            _sort(document, code, [found[0].code])
-    elif found:
-        below(document, "t")[code] = sorted(set(chain.from_iterable(map(terms.token_terms, found))))
-        _sort(document, code, [value.code for value in found if value.code is not None])
+def _tokens(document: Json, code: str, values: Sequence[TokenValue]) -> None:
+    tokens = below(document, "t")
+    if len(values) == 1:
+        # Most have one value: its terms are in order, and none is said twice.
+        tokens[code] = terms.token_terms(values[0])
+    else:
+        tokens[code] = sorted(set(chain.from_iterable(map(terms.token_terms, values))))
+    _sort(document, code, [value.code for value in values if value.code is not None])
 
 
-def _dates(document: Json, code: str, values: Values) -> None:
-    found = [value for value in values if isinstance(value, DateValue)]
-    if found:
-        below(document, "d")[code] = once([_stretch(value) for value in found])
-        _sort(document, code, [value.lo for value in found])
+def _dates(document: Json, code: str, values: Sequence[DateValue]) -> None:
+    below(document, "d")[code] = once([_stretch(value) for value in values])
+    _sort(document, code, [value.lo for value in values])
 
 
-def _numbers(document: Json, code: str, values: Values) -> None:
-    found = [value for value in values if isinstance(value, NumberValue)]
-    if found:
-        below(document, "n")[code] = once([_span(value.lo, value.hi) for value in found])
-        _sort(document, code, [_finite(value.lo) for value in found])
+def _numbers(document: Json, code: str, values: Sequence[NumberValue]) -> None:
+    below(document, "n")[code] = once([_span(value.lo, value.hi) for value in values])
+    _sort(document, code, [_finite(value.lo) for value in values])
 
 
-def _references(document: Json, code: str, values: Values) -> None:
-    found = [value for value in values if isinstance(value, ReferenceValue)]
-    named = [term for value in found for term in terms.reference_terms(value)]
+def _references(document: Json, code: str, values: Sequence[ReferenceValue]) -> None:
+    named = [term for value in values for term in terms.reference_terms(value)]
     if named:
         below(document, "r")[code] = once(named)
-    identified = [term for value in found if value.identifier for term in terms.token_terms(value.identifier)]
+    identified = [term for value in values if value.identifier for term in terms.token_terms(value.identifier)]
     if identified:
         below(document, "ri")[code] = once(identified)
-    targets = [value.url if value.key is None else str(value.key) for value in found]
+    targets = [value.url if value.key is None else str(value.key) for value in values]
     _sort(document, code, [target for target in targets if target is not None])
 
 
-def _strings(document: Json, code: str, values: Values) -> None:
-    found = [value for value in values if isinstance(value, StringValue)]
-    if found:
-        plain = once([value.plain for value in found])
-        below(document, "s")[code] = {"plain": plain, "exact": once([value.exact for value in found])}
-        _sort(document, code, plain)
+def _strings(document: Json, code: str, values: Sequence[StringValue]) -> None:
+    plain = once([value.plain for value in values])
+    below(document, "s")[code] = {"plain": plain, "exact": once([value.exact for value in values])}
+    _sort(document, code, plain)
 
 
-def _uris(document: Json, code: str, values: Values) -> None:
-    found = once([value.value for value in values if isinstance(value, UriValue)])
-    if found:
-        below(document, "u")[code] = found
-        _sort(document, code, found)
+def _uris(document: Json, code: str, values: Sequence[UriValue]) -> None:
+    found = once([value.value for value in values])
+    below(document, "u")[code] = found
+    _sort(document, code, found)
 
 
-def _quantities(document: Json, code: str, values: Values) -> None:
-    found = [value for value in values if isinstance(value, QuantityValue)]
-    if found:
-        readings = once([_reading(value) for value in found])
-        document.setdefault("q", []).extend({"p": code, **reading} for reading in readings)
-        _sort(document, code, [_finite(value.lo) for value in found])
+def _quantities(document: Json, code: str, values: Sequence[QuantityValue]) -> None:
+    readings = once([_reading(value) for value in values])
+    document.setdefault("q", []).extend({"p": code, **reading} for reading in readings)
+    _sort(document, code, [_finite(value.lo) for value in values])
 
 
-def _collated(document: Json, code: str, values: Values) -> None:
-    _sort(document, code, [value.plain for value in values if isinstance(value, StringValue)])
+def _collated(document: Json, code: str, values: Sequence[StringValue]) -> None:
+    _sort(document, code, [value.plain for value in values])
 
 
-PLACED: Mapping[str, Callable[[Json, str, Values], None]] = {
-    "token": _tokens,
-    "date": _dates,
-    "number": _numbers,
-    "reference": _references,
-    "string": _strings,
-    COLLATION: _collated,
-    "uri": _uris,
-    "quantity": _quantities,
+Place = Callable[[Json, str, Sequence[Any]], None]
+
+PLACED: Mapping[str, tuple[type[SearchValue], Place]] = {
+    "token": (TokenValue, _tokens),
+    "date": (DateValue, _dates),
+    "number": (NumberValue, _numbers),
+    "reference": (ReferenceValue, _references),
+    "string": (StringValue, _strings),
+    COLLATION: (StringValue, _collated),
+    "uri": (UriValue, _uris),
+    "quantity": (QuantityValue, _quantities),
 }
-"""By the kind of search parameter, and of what is only sorted by."""
+"""By the kind of search parameter, and of what is only sorted by: the values it has, at least one, and their place."""
 
 
 def alternatives(values: Values) -> list[Json]:

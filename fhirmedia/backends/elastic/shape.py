@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from fhirmedia.r4.collation import SORTED
@@ -73,6 +74,7 @@ class Shape:
         return "double" if "double" in found else "long"
 
 
+@lru_cache(maxsize=16_384)
 def is_sorted(code: str) -> bool:
     """Whether it has a sort key: parts of composites and identifiers by type have none, and ids are sorted by Key."""
     return "$" not in code and code != "_id" and (":" not in code or code.endswith(SORTED))

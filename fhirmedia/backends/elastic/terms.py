@@ -4,7 +4,7 @@ A token has a term for each way it may be asked for: `c:code`, `b:system|code`, 
 system), `s:system`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from fhirmedia.core.records import Key
@@ -101,19 +101,21 @@ def read_facet(term: str) -> tuple[str | None, str, str | None]:
     return (system[1:] if system[0] == "+" else None), code, spelling or None
 
 
-def words(text: str) -> str:
-    """A text as it is indexed: a block for each word, two marks and its spellings (at most three); more marks between
-    values.
+def words(texts: Mapping[str, str]) -> dict[str, str]:
+    """Texts by field as they are indexed: a block for each word, two marks and its spellings (at most three); more
+    marks between values.
 
     So a phrase is spellings of one block after the other, whichever they are, and none goes across values.
     """
-    return " ".join(_pieces(text))
+    made: dict[str, str] = {}  # most values are said in several fields
+    return {field: " ".join([_value(value, made) for value in text.split(BREAK)]) for field, text in texts.items()}
 
 
-def _pieces(text: str) -> Iterator[str]:
-    for value in text.split(BREAK):
-        yield from map(_block, words_of(value))
-        yield _BETWEEN
+def _value(value: str, made: dict[str, str]) -> str:
+    found = made.get(value)
+    if found is None:
+        found = made[value] = " ".join([*map(_block, words_of(value)), _BETWEEN])
+    return found
 
 
 @lru_cache(maxsize=65_536)

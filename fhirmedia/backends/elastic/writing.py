@@ -28,12 +28,15 @@ _DONE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.CONFLICT})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One document to keep, or, without content, one Key to be found no more; `alias` is where it is written."""
+    """One document to keep, or, without content, one Key to be found no more; `alias` is where it is written.
+
+    `content` is the JSON of an object that has members, to which the order is added.
+    """
 
     alias: str
     key: Key
     order: int
-    content: Json | None
+    content: bytes | None
 
     def encoded(self) -> bytes:
         """As a bulk request wants it."""
@@ -47,7 +50,9 @@ class Line:
                 "require_alias": True,
             }
         }
-        return dump(head) + b"\n" + (b"" if self.content is None else dump(self.content) + b"\n")
+        if self.content is None:
+            return b"%b\n" % dump(head)
+        return b'%b\n%b,"order":%d}\n' % (dump(head), self.content[:-1], self.order)
 
 
 @dataclass(frozen=True, slots=True)

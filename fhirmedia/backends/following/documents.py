@@ -15,8 +15,8 @@ from fhirmedia.backends.records_sql import CURRENT_OF_MANY, record_of
 from fhirmedia.backends.sqlite import failure_of, open_reader
 from fhirmedia.core.records import Key, Record
 from fhirmedia.ports.documents import DocumentChange
+from fhirmedia.r4.codec import load
 from fhirmedia.r4.extract import Extractor
-from fhirmedia.r4.json_in import parse_json
 
 Row = tuple[Any, ...]
 
@@ -203,6 +203,5 @@ class DocumentMaker:
     def _document(self, connection: sqlite3.Connection, record: Record, order: int) -> DocumentChange:
         if record.deleted or record.body is None:
             return DocumentChange(record, order, None)
-        resource = parse_json(record.body)
-        entries = self._extractor.entries(resource, key=record.key, last_updated_ms=record.changed_at)
+        entries = self._extractor.entries(load(record.body), key=record.key, last_updated_ms=record.changed_at)
         return DocumentChange(record, order, with_attached_words(connection, record, entries))
