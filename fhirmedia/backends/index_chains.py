@@ -24,7 +24,7 @@ from fhirmedia.r4.query import (
     OfType,
     Query,
     ReferenceTest,
-    leaves,
+    has_inner,
     with_leaves,
 )
 
@@ -98,11 +98,6 @@ def has_few_outside(query: Query, planner: Planner) -> bool:
     if planner.is_bounded(query, limit=BOUNDED):
         return True
     return not has_words(query) and planner.begins_with(query, limit=FEW)
-
-
-def has_inner(query: Query) -> bool:
-    """Whether there is a query inside the query."""
-    return any(isinstance(leaf, Chain | Has) for leaf in leaves(query))
 
 
 def one_of(keys: set[Key]) -> Query:

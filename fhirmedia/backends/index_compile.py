@@ -35,6 +35,7 @@ from fhirmedia.r4.query import (
     ReferenceTest,
     Test,
     Text,
+    has_inner,
 )
 
 
@@ -55,12 +56,17 @@ class SearchTerms(Protocol):
 
 
 class Compiler:
-    """Compiles against the terms of one snapshot."""
+    """Compiles against the terms of one snapshot.
 
-    def __init__(self, dialect: Dialect, terms: SearchTerms, *, watch: Sql = TRUE) -> None:
+    `watch` is a condition of every row that is looked at, `asking` of every one of which an inner query is asked; both
+    are functions that count, and true.
+    """
+
+    def __init__(self, dialect: Dialect, terms: SearchTerms, *, watch: Sql = TRUE, asking: Sql = TRUE) -> None:
         self.dialect = dialect
         self.terms = terms
         self._watch = watch
+        self._asking = asking
         self._depth = 0
 
     def tested(self, query: Query, row: Row) -> Sql:
@@ -71,7 +77,8 @@ class Compiler:
         """Whether the query selects the row. Raises Failure NOT_IMPLEMENTED for what this engine cannot answer."""
         match query:
             case All(parts):
-                return every(self.condition(part, row) for part in parts)
+                # An inner query is asked of what fulfils all else: never of what the limits beside it hide.
+                return every(self.condition(part, row) for part in sorted(parts, key=has_inner))
             case Any(parts):
                 return some(self.condition(part, row) for part in parts)
             case Not(part):
@@ -85,9 +92,9 @@ class Compiler:
             case InCompartment(patient):
                 return _in_compartment(patient, row)
             case Chain(parameter, target):
-                return self._chain(parameter, target, row)
+                return self._asked(self._chain(parameter, target, row))
             case Has(parameter, source):
-                return self._has(parameter, source, row)
+                return self._asked(self._has(parameter, source, row))
             case FactIn() | FactHas() | FactToken():
                 return self._fact(query, row)
             case Text():
@@ -172,6 +179,12 @@ class Compiler:
             # A test has one lookup: no kind of test is looked for in two tables.
             parts.extend(groups)
         return sql("EXISTS ({})", join(parts, " INTERSECT "))
+
+    def _asked(self, inner: Sql) -> Sql:
+        """As one term with the subquery in it, so that SQLite keeps it behind the terms that stand before it."""
+        if self._depth or self._asking == TRUE or inner == FALSE:
+            return inner
+        return sql("CASE WHEN {} THEN {} END", self._asking, inner)
 
     def _chain(self, parameter: str, target: Query, row: Row) -> Sql:
         of_parameter = self._of_parameter(parameter, ("reference",))

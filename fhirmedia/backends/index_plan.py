@@ -51,10 +51,10 @@ NOTHING = Plan("nothing", (), EVERYTHING, FALSE)
 class Planner:
     """Plans against one snapshot of the database."""
 
-    def __init__(self, dialect: Dialect, snapshot: Snapshot, *, watch: Sql = TRUE) -> None:
+    def __init__(self, dialect: Dialect, snapshot: Snapshot, *, watch: Sql = TRUE, asking: Sql = TRUE) -> None:
         self._dialect = dialect
         self._snapshot = snapshot
-        self.compiler = Compiler(dialect, snapshot, watch=watch)
+        self.compiler = Compiler(dialect, snapshot, watch=watch, asking=asking)
 
     def few(self, query: Query) -> Candidates | None:
         """The candidates, where ids or Patients bound the answer; finding them asks the database for nothing much."""

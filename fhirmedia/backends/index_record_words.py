@@ -9,12 +9,12 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from fhirmedia.access.grant import types_named
-from fhirmedia.backends.index_chains import has_inner, one_of
+from fhirmedia.backends.index_chains import one_of
 from fhirmedia.backends.words_kept import WordsDroppedError, types_dropped
 from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key
 from fhirmedia.ports.index import Hits, Page
-from fhirmedia.r4.query import All, Chain, Has, Query, Text, leaves, widest, with_leaves
+from fhirmedia.r4.query import All, Chain, Has, Query, Text, has_inner, leaves, widest, with_leaves
 from fhirmedia.r4.word_tests import text_matches
 
 READ_AT_MOST = 2_000

@@ -79,8 +79,8 @@ class IndexState:
             return read_along(self._connection, query, page, planner=self._planner)
         return None
 
-    def _planner(self, watch: Sql) -> Planner:
-        return Planner(SQLITE, IndexSnapshot(self._connection, self._terms), watch=watch)
+    def _planner(self, watch: Sql, asking: Sql = TRUE) -> Planner:
+        return Planner(SQLITE, IndexSnapshot(self._connection, self._terms), watch=watch, asking=asking)
 
 
 def pointers_of(

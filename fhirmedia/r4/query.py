@@ -259,6 +259,11 @@ def leaves(query: Query) -> Iterator[Query]:
             yield query
 
 
+def has_inner(query: Query) -> bool:
+    """Whether there is a query inside the query."""
+    return any(isinstance(leaf, Chain | Has) for leaf in leaves(query))
+
+
 def with_leaves(query: Query, change: Callable[[Query], Query]) -> Query:
     """The query with something else in the place of each of its `leaves`."""
     match query:

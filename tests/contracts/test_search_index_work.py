@@ -28,8 +28,10 @@ from fhirmedia.r4.query import (
     Any,
     Chain,
     DateTest,
+    FactHas,
     Has,
     Match,
+    Not,
     OfType,
     Query,
     ReferenceTest,
@@ -179,12 +181,43 @@ def test_what_many_have_is_found_along_the_order(
             ]
             assert [(each.keys, each.next) for each in found] == [(each.keys, each.next) for each in pages]
             assert found[0].total is None, "it is not counted what so much leads to"
-            patched.setattr(index_along, "LOOKED_AT", 5)
+            patched.setattr(index_along, "ASKED", 5)
             with pytest.raises(Failure) as caught:
                 whole.hits(query, Page(7, NEWEST))
             assert caught.value.category is Category.TOO_COSTLY
+            patched.setattr(index_along, "ASKED", 2_000)
+            patched.setattr(index_along, "PASSED", 5)
+            with pytest.raises(Failure):
+                whole.hits(query, Page(7, NEWEST))
             patched.setattr(index_chains, "HOP_AT_MOST", 100)
             assert whole.hits(query, Page(7, NEWEST, total="bounded")) == pages[0]
+
+
+def test_what_is_hidden_is_not_asked_what_it_leads_to(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the bound of what is asked tells nothing of it; whichever way the parts of the query stand."""
+    writer = IndexWriter()
+    writer.begin(connection)
+    for number in range(30):
+        key = Key("Patient", f"p{number}")
+        record = Record(key, 1, NUMBER + number + 1, number, "create", b"{}", Facts(patients=(key.id,)))
+        writer.put(connection, record, IndexEntries(key, {"gender": (TokenValue(None, "male"),)}, (key.id,)))
+    for number in range(500):
+        key = Key("Media", f"hidden{number}")
+        entries = IndexEntries(key, {"when": (DateValue((100 + number) * DAY, (101 + number) * DAY),)}, ("p1",))
+        facts = Facts(patients=("p1",), labels=("secret",))
+        writer.put(connection, Record(key, 1, 1_000 + number, number, "create", b"{}", facts), entries)
+    for module, name, bound in (
+        (index_chains, "BOUNDED", 1), (index_chains, "FEW", 1), (index_chains, "HOP_AT_MOST", 10),
+        (index_along, "HOP_AT_MOST", 10), (index_along, "ASKED", 7),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, bound)
+    men = All((OfType(frozenset({"Patient"})), Match("gender", (TokenTest("male"),))))
+    parts = (Chain("subject", men), Not(FactHas("labels", frozenset({"secret"}))), OfType(frozenset({"Media"})))
+    for query in (All(parts), All(parts[::-1])):
+        hits = IndexState(connection, KnownTerms()).hits(query, Page(5, NEWEST))
+        assert [key.id for key in hits.keys] == [f"m{number}" for number in range(59, 54, -1)]
 
 
 async def _asked_at_once(connection: sqlite3.Connection, query: Query) -> list[str]:

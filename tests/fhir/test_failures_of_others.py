@@ -235,7 +235,7 @@ def test_chain_and_has_are_bounded(get: Get, monkeypatch: pytest.MonkeyPatch) ->
     for bound, to in {"chains.HOP_AT_MOST": 50, "along.HOP_AT_MOST": 50, "chains.BOUNDED": 1, "chains.FEW": 1}.items():
         monkeypatch.setattr(f"fhirmedia.backends.index_{bound}", to)
     with monkeypatch.context() as patched:
-        patched.setattr("fhirmedia.backends.index_along.LOOKED_AT", 1)
+        patched.setattr("fhirmedia.backends.index_along.ASKED", 1)
         assert refusal(get("Encounter?_has:Media:encounter:status=completed"), 400)["code"] == "too-costly"
     assert len(ids(get("Encounter?_has:Media:encounter:status=completed"))) == 2, "soon found among those there are"
     assert ids(get("DiagnosticReport?media.status=completed")) == [], "there is none of which it could be asked"

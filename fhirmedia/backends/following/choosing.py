@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from fhirmedia.access.grant import types_named
-from fhirmedia.backends.index_chains import has_inner
 from fhirmedia.r4.query import (
     All,
     FactIn,
@@ -16,6 +15,7 @@ from fhirmedia.r4.query import (
     SortKey,
     Text,
     TokenTest,
+    has_inner,
     leaves,
 )
 
