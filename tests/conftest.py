@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -54,7 +55,12 @@ def filesystem_of(folder: Path) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Allow data folders in memory where the tests' folders are in memory, and nowhere else."""
+    """Allow data folders in memory where the tests' folders are in memory, and nowhere else.
+
+    What a shell runs in the background is deaf to SIGINT, and so would be the programs that tests interrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     place = Path(config.getoption("basetemp", None) or tempfile.gettempdir()).resolve()
     if filesystem_of(place) == "tmpfs":
         os.environ["FHIRMEDIA_ALLOW_VOLATILE_STORAGE"] = "1"
