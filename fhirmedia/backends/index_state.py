@@ -10,7 +10,7 @@ from fhirmedia.backends.index_answers import answer, number_of
 from fhirmedia.backends.index_chains import Chains
 from fhirmedia.backends.index_dialect import SQLITE, TRUE, Sql, sql
 from fhirmedia.backends.index_plan import Plan, Planner
-from fhirmedia.backends.index_record_words import RecordWords, Texts
+from fhirmedia.backends.index_record_words import RecordWords, Texts, asks_for_dropped
 from fhirmedia.backends.index_terms import SYSTEM, UNKNOWN, KnownTerms
 from fhirmedia.core.records import Key, parse_key
 from fhirmedia.ports.index import Hits, Page, Pointer
@@ -75,9 +75,11 @@ class IndexState:
         return self.plan(query, page, watch=watch)[1]
 
     def _along(self, query: Query, page: Page) -> Hits | None:
-        if page.count and page.total != "accurate" and leads_through_many(query, self._planner(TRUE)):
-            return read_along(self._connection, query, page, planner=self._planner)
-        return None
+        if not page.count or page.total == "accurate" or asks_for_dropped(self._connection, query):
+            return None
+        if not leads_through_many(query, self._planner(TRUE)):
+            return None
+        return read_along(self._connection, query, page, planner=self._planner)
 
     def _planner(self, watch: Sql, asking: Sql = TRUE) -> Planner:
         return Planner(SQLITE, IndexSnapshot(self._connection, self._terms), watch=watch, asking=asking)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fhirmedia.access.grant import ACTIONS, Grant, NarrowedQuery, Rule
-from fhirmedia.backends import index_chains, index_rows
+from fhirmedia.backends import index_along, index_chains, index_rows
 from fhirmedia.backends.dropping_words import drop_words
 from fhirmedia.backends.folder import Folder
 from fhirmedia.backends.index_rows import IndexWriter
@@ -56,6 +56,22 @@ def test_words_beside_a_chain_about_one_patient(folder: Folder, monkeypatch: pyt
     monkeypatch.setattr(index_chains, "HOP_AT_MOST", 4)
     with serving(folder.path) as served:
         assert ids(asked(served, inside)) == {"seen"}
+
+
+def test_words_two_hops_away_are_read_however_many_lie_between(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(folder.path) as served:
+        put_media(served, "told", **NOTE)
+        said = {**CONDITION, "resourceType": "Observation", "status": "final"}
+        for id, of in (("near", "Media/told"), ("far", "Observation/near")):
+            require(served.put({**said, "id": id, "derivedFrom": [{"reference": of}]}))
+    for module, name in ((index_chains, "BOUNDED"), (index_chains, "FEW"), (index_along, "HOP_AT_MOST")):
+        monkeypatch.setattr(module, name, 0)
+    for is_dropped in (False, True):
+        if is_dropped:
+            drop_words(folder.records, HELD)
+        with serving(folder.path) as served:
+            deep = "Observation?derived-from:Observation.derived-from:Media.text=naevus"
+            assert ids(asked(served, deep)) == {"far"}
 
 
 class Slow:
