@@ -4,7 +4,7 @@ Everything that must be free of races is decided here: the version expected, lab
 decide access, the facts of the new version and whether the Caller may have it exist.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from fhirmedia.access.caller import Caller
@@ -17,16 +17,15 @@ from fhirmedia.custody.binaries import Binaries
 from fhirmedia.custody.claims import Claims
 from fhirmedia.custody.dependents import Dependents
 from fhirmedia.custody.proposal import Proposal, expect, may_create_under, method_of
+from fhirmedia.custody.readings import Lenders, Reading, sequence_of
 from fhirmedia.ports.records import Draft, RecordTransaction
-from fhirmedia.r4.codec import FIRST, prepare
+from fhirmedia.r4.codec import FIRST, PreparedBody, prepare
 from fhirmedia.r4.extract import Extractor
-from fhirmedia.r4.facts import access_references, department_tag, facts_of
+from fhirmedia.r4.facts import Lookup, access_references, department_tag, facts_of
 from fhirmedia.r4.json_in import parse_json
 from fhirmedia.r4.json_types import JsonArray, JsonObject
 from fhirmedia.r4.registry import Registry
 from fhirmedia.r4.values import IndexEntries
-
-Lookup = Callable[[Key], JsonObject | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,12 @@ class Intake:
         self._base_url = base_url
         self._dependents = dependents
         self._claims = Claims(base_url=base_url)
+        self._lenders = Lenders()
         self.binaries = Binaries()
+
+    def neighbours(self, transaction: RecordTransaction, coming: Mapping[Key, JsonObject]) -> "Neighbours":
+        """Those of the versions that are to be written now."""
+        return Neighbours(transaction, coming, self._lenders)
 
     def put(
         self,
@@ -80,24 +84,28 @@ class Intake:
         step: Settled,
         *,
         neighbours: "Neighbours",
+        ahead: Reading | None = None,
     ) -> Record:
-        """Write the new version, or keep what is there where that will do.
+        """Write the new version, or keep what is there where that will do; `ahead` is what was read of it before.
 
         Raises Failure FORBIDDEN, UNPROCESSABLE, INVALID.
         """
-        key, lookup = step.key, neighbours.body
-        resource = self._with_meta(step.resource, caller, step.old, lookup)
-        entries, facts = self._reading(resource, key, lookup)
-        if self._claims.settle(transaction, caller, grant, resource, key=key, facts=facts):
+        key, old = step.key, step.old
+        reading = ahead
+        if reading is None or not reading.holds(step.resource, old=old, newest=neighbours.stored):
+            reading = self._reading(key, step.resource, caller, old, neighbours.body)
+        resource = reading.resource
+        if self._claims.settle(transaction, caller, grant, resource, key=key, facts=reading.facts):
             # What a claim fills in is indexed, and may be what a scope speaks of.
-            entries, facts = self._reading(resource, key, lookup)
-        if not grant.admits(step.action, key, facts):
+            entries, facts, body = self._following(resource, key, neighbours.body)
+            reading = replace(reading, entries=entries, facts=facts, body=body)
+        if not grant.admits(step.action, key, reading.facts):
             raise Failure(Category.FORBIDDEN, "The token does not allow a resource about this patient or unit.")
-        body = prepare(resource)
-        if step.proposal.unless_same and step.old is not None and body.says_what(step.old):
-            return step.old
-        record = transaction.put(Draft(key, method_of(step.proposal, step.old), body, facts, entries))
-        self._dependents.changed(transaction, key, old=None if step.old is None else step.old.body, new=resource)
+        if step.proposal.unless_same and old is not None and reading.body.says_what(old):
+            return old
+        method = method_of(step.proposal, old)
+        record = transaction.put(Draft(key, method, reading.body, reading.facts, reading.entries))
+        self._dependents.changed(transaction, key, old=None if old is None else old.body, new=resource)
         return record
 
     def check_references(self, neighbours: "Neighbours", caller: Caller, grant: Grant, step: Settled) -> None:
@@ -145,11 +153,35 @@ class Intake:
         """What the index will know of a resource."""
         return self._extractor.entries(resource, key=key, last_updated_ms=0)
 
-    def _reading(self, resource: JsonObject, key: Key, lookup: Lookup) -> tuple[IndexEntries, Facts]:
-        """What the index and access decisions know of a resource."""
+    def read_ahead(self, key: Key, resource: JsonObject, caller: Caller, *, old: Record | None) -> Reading | None:
+        """The Reading as far as it is known before the transaction; None where a record it needs is not.
+
+        Raises Failure FORBIDDEN as `put` will.
+        """
+        lent: dict[Key, int] = {}
+
+        def lookup(lender: Key) -> JsonObject:
+            known = self._lenders.known(lender)
+            if known is None:
+                raise _UnknownLender
+            lent[lender] = known[0]
+            return known[1]
+
+        try:
+            return replace(self._reading(key, resource, caller, old, lookup), lent=lent)
+        except _UnknownLender:
+            return None
+
+    def _reading(self, key: Key, given: JsonObject, caller: Caller, old: Record | None, lookup: Lookup) -> Reading:
+        resource = self._with_meta(given, caller, old, lookup)
+        entries, facts, body = self._following(resource, key, lookup)
+        return Reading(given, sequence_of(old), {}, resource, entries, facts, body)
+
+    def _following(self, resource: JsonObject, key: Key, lookup: Lookup) -> tuple[IndexEntries, Facts, PreparedBody]:
+        """What the index and access decisions know of a resource, and its JSON."""
         entries = self.entries(resource, key)
         facts = facts_of(resource, entries=entries, registry=self._registry, base_url=self._base_url, lookup=lookup)
-        return entries, facts
+        return entries, facts, prepare(resource)
 
     def _with_meta(self, resource: JsonObject, caller: Caller, old: Record | None, lookup: Lookup) -> JsonObject:
         """In the order it is stored in, since words are indexed in the order of the text."""
@@ -206,17 +238,21 @@ def _security(record: Record) -> JsonArray:
     return security if isinstance(security, list) else []
 
 
+class _UnknownLender(LookupError):
+    """A record that lends facts has to be read first, which is done in the transaction."""
+
+
 class Neighbours:
     """What new versions refer to, each record read and parsed once; `coming` are the bodies written with them.
 
     `record` is asked only when those are written.
     """
 
-    def __init__(self, transaction: RecordTransaction, coming: Mapping[Key, JsonObject]) -> None:
+    def __init__(self, transaction: RecordTransaction, coming: Mapping[Key, JsonObject], lenders: Lenders) -> None:
         self._transaction = transaction
         self._coming = coming
+        self._lenders = lenders
         self._records: dict[Key, Record | None] = {}
-        self._bodies: dict[Key, JsonObject | None] = {}
 
     def record(self, key: Key) -> Record | None:
         """The newest version of a Key."""
@@ -224,11 +260,13 @@ class Neighbours:
             self._records[key] = self._transaction.current(key)
         return self._records[key]
 
+    def stored(self, key: Key) -> Record | None:
+        """The newest version where that is the one that counts; None for what is to be written now."""
+        return None if key in self._coming else self.record(key)
+
     def body(self, key: Key) -> JsonObject | None:
         """The parsed body of the newest version, or of the one to come; None where there is none."""
         if key in self._coming:
             return self._coming[key]
-        if key not in self._bodies:
-            record = self.record(key)
-            self._bodies[key] = None if record is None or record.body is None else parse_json(record.body)
-        return self._bodies[key]
+        record = self.record(key)
+        return None if record is None else self._lenders.body(record)

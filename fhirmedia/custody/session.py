@@ -21,6 +21,7 @@ from fhirmedia.custody.inside import Inside
 from fhirmedia.custody.intake import Intake
 from fhirmedia.custody.paging import Found, Walk, bookmark
 from fhirmedia.custody.proposal import Proposal, Proposals
+from fhirmedia.custody.reading_ahead import read_ahead
 from fhirmedia.custody.statistics import Statistics, Told, counting_for
 from fhirmedia.custody.telling import RequestNote, Telling
 from fhirmedia.custody.untyped import refusal, several_meant
@@ -225,8 +226,12 @@ class Session:
         seen: list[Record] = []
         read: list[Touch] = []
 
+        ahead = await read_ahead(self._stores.records, self._intake, self._caller, self._grant, proposals)
+
         def work(transaction: RecordTransaction) -> list[Written]:
-            writing = Writing(self._intake, transaction, self._caller, self._grant, staged=self._staged, seen=seen)
+            writing = Writing(
+                self._intake, transaction, self._caller, self._grant, staged=self._staged, seen=seen, ahead=ahead
+            )
             written = writing.run(proposals)
             then(Inside(transaction, read))
             told = self._telling.disclosure("0", (*writing.touches(written), *read))

@@ -16,8 +16,9 @@ from fhirmedia.core.errors import Category, Failure
 from fhirmedia.core.records import Key, Record
 from fhirmedia.custody.binaries import BINARY
 from fhirmedia.custody.conditions import Conditions
-from fhirmedia.custody.intake import Intake, Neighbours, Settled, update_action
+from fhirmedia.custody.intake import Intake, Settled, update_action
 from fhirmedia.custody.proposal import Condition, Proposal, Proposals, expect, located, overtaken
+from fhirmedia.custody.readings import Reading
 from fhirmedia.ports.records import Content, RecordTransaction
 from fhirmedia.r4.extract import PATIENT
 from fhirmedia.r4.links import mentioned, relinked, renaming
@@ -34,7 +35,7 @@ class Written:
 class Writing:
     """One use: `run`; `uploads` are then the Binaries made of staged content.
 
-    `seen` is given the records that conditions found, whatever comes of it.
+    `seen` is given the records that conditions found, whatever comes of it. `ahead` are Readings made before.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Writing:
         *,
         staged: Mapping[str, Content],
         seen: list[Record],
+        ahead: Mapping[Key, Reading],
     ) -> None:
         self._intake = intake
         self._transaction = transaction
@@ -53,6 +55,7 @@ class Writing:
         self._grant = grant
         self._staged = staged
         self._seen = seen
+        self._ahead = ahead
         self._conditions = Conditions(transaction, grant, seen)
         self._taken: set[Key] = set()
         self._ended: list[Proposal] = []
@@ -209,7 +212,7 @@ class Writing:
             if binary_id not in own
             and not (may_stand and self._intake.binaries.stands(transaction, binary_id, content))
         ]
-        neighbours = Neighbours(transaction, {step.key: step.resource for step in steps})
+        neighbours = self._intake.neighbours(transaction, {step.key: step.resource for step in steps})
         for step in steps:
             with _at(step.proposal):
                 self._intake.check_lending(transaction, caller, step)
@@ -222,7 +225,9 @@ class Writing:
                         transaction, caller, self._grant, step.proposal, content=content
                     )
                 else:
-                    written[step.key] = self._intake.put(transaction, caller, self._grant, step, neighbours=neighbours)
+                    written[step.key] = self._intake.put(
+                        transaction, caller, self._grant, step, neighbours=neighbours, ahead=self._ahead.get(step.key)
+                    )
         for step in steps:
             if step.key.type != BINARY:
                 with _at(step.proposal):
