@@ -2,7 +2,8 @@
 
 One process imports everything and collects the tests named in tests/mutants.toml. A first pass runs them once and
 notes which lines each test reaches and how long it takes. Then, for each mutant, a fork swaps the code of the changed
-function and runs the tests that reach the changed line, until one fails. A mutant that no test kills fails the check,
+function and runs the tests that reach the changed line, until one fails: first the one that killed it the last time
+(`--remember` notes which that is). A mutant that no test kills fails the check,
 unless the table excuses it with a reason; an excuse that is no longer needed fails it too. What is listed as `owed`
 a test is not tried, but counted in each run; `--owed` tries these alone and names those that survive.
 """
@@ -32,6 +33,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from scripts.mutant_killers import Killers
 from scripts.mutations import Mutant, mutants_of
 
 SURVIVED, KILLED, SLOW, BROKEN = 0, 1, 2, 3
@@ -101,9 +103,18 @@ class Judges:
 class Trials:
     """A pytest plugin: instead of running the collected tests once, runs the trials."""
 
-    def __init__(self, table: Table, sources: Mapping[str, str], say: Callable[[str], None], *, of_owed: bool) -> None:
+    def __init__(
+        self,
+        table: Table,
+        sources: Mapping[str, str],
+        say: Callable[[str], None],
+        *,
+        of_owed: bool,
+        killers: Killers,
+    ) -> None:
         self._table = table
         self._sources = sources
+        self._killers = killers
         every = [mutant for path, source in sources.items() for mutant in mutants_of(path, source)]
         self._mutants = [mutant for mutant in every if (mutant.name in table.owed) == of_owed]
         self._left = len(every) - len(self._mutants) if not of_owed else 0
@@ -142,9 +153,9 @@ class Trials:
             self._say(f"does not judge: {test}")
         items = {item.nodeid: item for item in session.items}
         self._functions = living_functions(frozenset(str(self._table.root / mutant.path) for mutant in self._mutants))
-        jobs = [partial(self._trial, mutant, self._order(mutant, judges), items, judges) for mutant in self._mutants]
+        jobs = [partial(self._trial, mutant, items, judges) for mutant in self._mutants]
         limits = [self._limit(mutant, judges) for mutant in self._mutants]
-        results = list(self._run(jobs, limits=limits, ended=partial(self._tell_survivor, judges)))
+        results = list(self._run(jobs, limits=limits, ended=partial(self._ended, judges)))
         return self._report(results, judges, seconds=time.monotonic() - started)
 
     def _report(self, results: Sequence[int], judges: Judges, *, seconds: float) -> int:
@@ -168,9 +179,12 @@ class Trials:
             self._say(f"mutants: {self._left} are owed a test and were not tried; --owed tries them")
         return int(bool(open_ones or broken or idle))
 
-    def _tell_survivor(self, judges: Judges, number: int, result: int) -> None:
-        """At once, so that a run that is ended early has told something."""
+    def _ended(self, judges: Judges, number: int, result: int, killer: str | None) -> None:
+        """Survivors are told at once, so that a run that is ended early has told something."""
         mutant = self._mutants[number]
+        if killer is not None:
+            self._kills[killer] += 1
+            self._killers.note(mutant.name, killer)
         if result == SURVIVED and mutant.name not in self._table.excuses:
             reached = bool(self._order(mutant, judges))
             self._say(f"survived: {mutant.path}:{mutant.lines[0]}{'' if reached else ' (no test comes here)'}")
@@ -214,16 +228,26 @@ class Trials:
     # One trial
 
     def _order(self, mutant: Mutant, judges: Judges) -> list[str]:
-        """Tests that reach the changed lines: those that killed neighbours first, then the quickest."""
+        """Tests that reach the changed lines: what killed it last, then what killed neighbours, then the quickest."""
         file = str(self._table.root / mutant.path)
         first, last = mutant.lines
         able = {test for line in range(first, last + 1) for test in judges.reached.get((file, line), ())}
-        return sorted(able, key=lambda test: (judges.seconds[test] > 1, -self._kills[test], judges.seconds[test]))
+        last_one = self._killers.of(mutant.name)
+        return sorted(
+            able,
+            key=lambda test: (
+                test != last_one,
+                judges.seconds[test] > 1,
+                -self._kills[test],
+                judges.seconds[test],
+            ),
+        )
 
     def _limit(self, mutant: Mutant, judges: Judges) -> float:
         return 10 + 4 * sum(judges.seconds[test] for test in self._order(mutant, judges))
 
-    def _trial(self, mutant: Mutant, tests: Sequence[str], items: dict[str, pytest.Item], judges: Judges) -> int:
+    def _trial(self, mutant: Mutant, items: dict[str, pytest.Item], judges: Judges) -> int:
+        tests = self._order(mutant, judges)
         if not tests:
             return SURVIVED
         if not swap(self._table.root, mutant, source=self._sources[mutant.path], functions=self._functions):
@@ -244,7 +268,7 @@ class Trials:
         jobs: Sequence[Callable[[], int]],
         *,
         limits: Sequence[float],
-        ended: Callable[[int, int], None] = lambda _number, _result: None,
+        ended: Callable[[int, int, str | None], None] = lambda _number, _result, _killer: None,
     ) -> Iterator[int]:
         """The outcome of each job, in order; two run at a time, each in a fork and a folder of its own."""
         results: dict[int, int] = {}
@@ -264,10 +288,8 @@ class Trials:
                         results[number] = SLOW
                     elif results[number] not in (SURVIVED, KILLED, SLOW, BROKEN):
                         results[number] = KILLED
-                    ended(number, results[number])
                     killer = room / "killer"
-                    if killer.exists():
-                        self._kills[killer.read_text()] += 1
+                    ended(number, results[number], killer.read_text() if killer.exists() else None)
                     shutil.rmtree(room, ignore_errors=True)
                     del running[pid]
             time.sleep(0.002)
@@ -351,6 +373,7 @@ def main() -> int:
     arguments.add_argument("--list", action="store_true", help="name the mutants and stop")
     arguments.add_argument("--table", type=Path, default=Path(__file__).resolve().parent.parent / "tests/mutants.toml")
     arguments.add_argument("--owed", action="store_true", help="only those that are owed a test")
+    arguments.add_argument("--remember", action="store_true", help="note which test kills which, to try it first")
     asked = arguments.parse_args()
     table = read_table(asked.table)
     os.chdir(table.root)
@@ -359,12 +382,13 @@ def main() -> int:
         print(*(each.name for path, source in sources.items() for each in mutants_of(path, source)), sep="\n")
         return 0
     out = os.fdopen(os.dup(1), "w", buffering=1)
+    killers = Killers(table.root / "tests/mutant_killers.json")
     log = table.root / ".cache/mutants.log"
     log.parent.mkdir(exist_ok=True)
     with log.open("w") as quiet:
         os.dup2(quiet.fileno(), 1)
         os.dup2(quiet.fileno(), 2)
-        trials = Trials(table, sources, lambda line: print(line, file=out), of_owed=asked.owed)
+        trials = Trials(table, sources, lambda line: print(line, file=out), of_owed=asked.owed, killers=killers)
         options = [
             "-s",
             "-p",
@@ -373,7 +397,12 @@ def main() -> int:
             "no:xdist",
             "--hypothesis-profile=mutants",
         ]
-        pytest.main([*options, *(test for test in table.tests if Path(test).exists())], plugins=[trials])
+        try:
+            pytest.main([*options, *(test for test in table.tests if Path(test).exists())], plugins=[trials])
+        finally:
+            if asked.remember:
+                every = {path: Path(path).read_text() for path in modules(table, ())}
+                killers.keep(each.name for path, source in every.items() for each in mutants_of(path, source))
     return trials.outcome
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.mutant_killers import Killers
 from scripts.mutations import mutants_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -176,6 +178,35 @@ def test_survivors_are_named_and_fail_the_run(tmp_path: Path) -> None:
     assert sorted(survived) == sorted(UNTESTED)
     assert "7 made, 2 killed" in ran.stdout
     assert "no test comes here" in ran.stdout
+
+
+def test_what_killed_a_mutant_is_remembered_and_tried_first(tmp_path: Path) -> None:
+    table = project(tmp_path)
+    killers = tmp_path / "tests/mutant_killers.json"
+    run(table)
+    assert not killers.exists()
+    run(table, "--remember")
+    known = json.loads(killers.read_text())
+    assert sum(map(len, known.values())) == 2
+    assert set(known) <= {"tests/test_door.py::" + name for name in re.findall(r"def (test_\w+)", TESTS)}
+    before = killers.read_text()
+    assert run(table, "--remember").returncode == 1, "survivors are tried as before"
+    assert killers.read_text() == before
+
+
+def test_the_table_of_killers_decides_the_order(tmp_path: Path) -> None:
+    killers = Killers(tmp_path / "killers.json")
+    assert killers.of("a mutant") is None
+    killers.note("a mutant", "tests/test_door.py::test_one")
+    killers.note("another", "tests/test_door.py::test_one")
+    killers.note("a mutant that is gone", "tests/test_door.py::test_one")
+    killers.keep(["a mutant", "another", "one that survived"])
+    again = Killers(tmp_path / "killers.json")
+    assert [again.of(each) is not None for each in ("a mutant", "another", "a mutant that is gone")] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_what_is_owed_a_test_is_counted_and_tried_when_asked(tmp_path: Path) -> None:
