@@ -10,22 +10,19 @@ from dataclasses import dataclass, replace
 from fhirmedia.access.caller import Caller
 from fhirmedia.access.grant import Action, Grant
 from fhirmedia.access.policy import IMPORTER
-from fhirmedia.access.security_labels import labels_of, security_to_store
 from fhirmedia.core.errors import Category, Failure, Issue
-from fhirmedia.core.records import Facts, Key, Record
+from fhirmedia.core.records import Key, Record
 from fhirmedia.custody.binaries import Binaries
 from fhirmedia.custody.claims import Claims
 from fhirmedia.custody.dependents import Dependents
+from fhirmedia.custody.lenders import Lenders
 from fhirmedia.custody.proposal import Proposal, expect, may_create_under, method_of
-from fhirmedia.custody.readings import Lenders, Reading, sequence_of
+from fhirmedia.custody.readings import ReadAhead, Readings
 from fhirmedia.ports.records import Draft, RecordTransaction
-from fhirmedia.r4.codec import FIRST, PreparedBody, prepare
 from fhirmedia.r4.extract import Extractor
-from fhirmedia.r4.facts import Lookup, access_references, department_tag, facts_of
-from fhirmedia.r4.json_in import parse_json
-from fhirmedia.r4.json_types import JsonArray, JsonObject
+from fhirmedia.r4.facts import access_references
+from fhirmedia.r4.json_types import JsonObject
 from fhirmedia.r4.registry import Registry
-from fhirmedia.r4.values import IndexEntries
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +62,11 @@ class Intake:
 
     def __init__(self, registry: Registry, extractor: Extractor, *, base_url: str, dependents: Dependents) -> None:
         self._registry = registry
-        self._extractor = extractor
         self._base_url = base_url
         self._dependents = dependents
         self._claims = Claims(base_url=base_url)
         self._lenders = Lenders()
+        self.readings = Readings(registry, extractor, base_url=base_url, lenders=self._lenders)
         self.binaries = Binaries()
 
     def neighbours(self, transaction: RecordTransaction, coming: Mapping[Key, JsonObject]) -> "Neighbours":
@@ -84,21 +81,21 @@ class Intake:
         step: Settled,
         *,
         neighbours: "Neighbours",
-        ahead: Reading | None = None,
+        ahead: ReadAhead | None = None,
     ) -> Record:
         """Write the new version, or keep what is there where that will do; `ahead` is what was read of it before.
 
         Raises Failure FORBIDDEN, UNPROCESSABLE, INVALID.
         """
         key, old = step.key, step.old
-        reading = ahead
-        if reading is None or not reading.holds(step.resource, old=old, newest=neighbours.stored):
-            reading = self._reading(key, step.resource, caller, old, neighbours.body)
+        if ahead is not None and ahead.holds(step.resource, old=old, newest=neighbours.stored):
+            reading = ahead.reading
+        else:
+            reading = self.readings.of(step.resource, key, caller, old=old, lookup=neighbours.body)
         resource = reading.resource
         if self._claims.settle(transaction, caller, grant, resource, key=key, facts=reading.facts):
             # What a claim fills in is indexed, and may be what a scope speaks of.
-            entries, facts, body = self._following(resource, key, neighbours.body)
-            reading = replace(reading, entries=entries, facts=facts, body=body)
+            reading = self.readings.again(reading, key)
         if not grant.admits(step.action, key, reading.facts):
             raise Failure(Category.FORBIDDEN, "The token does not allow a resource about this patient or unit.")
         if step.proposal.unless_same and old is not None and reading.body.says_what(old):
@@ -149,58 +146,6 @@ class Intake:
         self._dependents.changed(transaction, key, old=old.body, new=None)
         return record
 
-    def entries(self, resource: JsonObject, key: Key) -> IndexEntries:
-        """What the index will know of a resource."""
-        return self._extractor.entries(resource, key=key, last_updated_ms=0)
-
-    def read_ahead(self, key: Key, resource: JsonObject, caller: Caller, *, old: Record | None) -> Reading | None:
-        """The Reading as far as it is known before the transaction; None where a record it needs is not.
-
-        Raises Failure FORBIDDEN as `put` will.
-        """
-        lent: dict[Key, int] = {}
-
-        def lookup(lender: Key) -> JsonObject:
-            known = self._lenders.known(lender)
-            if known is None:
-                raise _UnknownLender
-            lent[lender] = known[0]
-            return known[1]
-
-        try:
-            return replace(self._reading(key, resource, caller, old, lookup), lent=lent)
-        except _UnknownLender:
-            return None
-
-    def _reading(self, key: Key, given: JsonObject, caller: Caller, old: Record | None, lookup: Lookup) -> Reading:
-        resource = self._with_meta(given, caller, old, lookup)
-        entries, facts, body = self._following(resource, key, lookup)
-        return Reading(given, sequence_of(old), {}, resource, entries, facts, body)
-
-    def _following(self, resource: JsonObject, key: Key, lookup: Lookup) -> tuple[IndexEntries, Facts, PreparedBody]:
-        """What the index and access decisions know of a resource, and its JSON."""
-        entries = self.entries(resource, key)
-        facts = facts_of(resource, entries=entries, registry=self._registry, base_url=self._base_url, lookup=lookup)
-        return entries, facts, prepare(resource)
-
-    def _with_meta(self, resource: JsonObject, caller: Caller, old: Record | None, lookup: Lookup) -> JsonObject:
-        """In the order it is stored in, since words are indexed in the order of the text."""
-        given = resource.get("meta")
-        meta = dict(given) if isinstance(given, dict) else {}
-        sent = meta.get("security")
-        stored = _security(old) if old is not None else None
-        security = security_to_store(stored, sent if isinstance(sent, list) else None, caller=caller)
-        if security:
-            meta["security"] = security
-        else:
-            meta.pop("security", None)
-        tag = department_tag(resource, registry=self._registry, base_url=self._base_url, lookup=lookup)
-        if tag is not None:
-            present = meta.get("tag")
-            meta["tag"] = [*(present if isinstance(present, list) else []), tag]
-        whole = resource | {"meta": meta}
-        return {name: whole[name] for name in FIRST if name in whole} | whole
-
 
 def update_action(caller: Caller, grant: Grant, proposal: Proposal, old: Record | None) -> Action:
     """Update what is visible; create under an id only inside the Caller's prefixes. Absent and hidden look alike."""
@@ -229,19 +174,6 @@ def _own(caller: Caller, target: Key) -> bool:
     }
 
 
-def _security(record: Record) -> JsonArray:
-    """The labels in force: those of the body, or of the last one there was, which facts keep past a deletion."""
-    if record.body is None:
-        return labels_of(record.facts)
-    meta = parse_json(record.body).get("meta")
-    security = meta.get("security") if isinstance(meta, dict) else None
-    return security if isinstance(security, list) else []
-
-
-class _UnknownLender(LookupError):
-    """A record that lends facts has to be read first, which is done in the transaction."""
-
-
 class Neighbours:
     """What new versions refer to, each record read and parsed once; `coming` are the bodies written with them.
 
@@ -253,6 +185,7 @@ class Neighbours:
         self._coming = coming
         self._lenders = lenders
         self._records: dict[Key, Record | None] = {}
+        self._bodies: dict[Key, JsonObject | None] = {}
 
     def record(self, key: Key) -> Record | None:
         """The newest version of a Key."""
@@ -260,13 +193,19 @@ class Neighbours:
             self._records[key] = self._transaction.current(key)
         return self._records[key]
 
-    def stored(self, key: Key) -> Record | None:
-        """The newest version where that is the one that counts; None for what is to be written now."""
-        return None if key in self._coming else self.record(key)
+    def stored(self, key: Key) -> bytes | None:
+        """The body of the newest version, which is among the lenders then; None for one that is to come."""
+        if key in self._coming:
+            return None
+        self.body(key)
+        record = self.record(key)
+        return None if record is None else record.body
 
     def body(self, key: Key) -> JsonObject | None:
         """The parsed body of the newest version, or of the one to come; None where there is none."""
         if key in self._coming:
             return self._coming[key]
-        record = self.record(key)
-        return None if record is None else self._lenders.body(record)
+        if key not in self._bodies:
+            record = self.record(key)
+            self._bodies[key] = None if record is None else self._lenders.parsed(record)
+        return self._bodies[key]

@@ -226,7 +226,7 @@ class Session:
         seen: list[Record] = []
         read: list[Touch] = []
 
-        ahead = await read_ahead(self._stores.records, self._intake, self._caller, self._grant, proposals)
+        ahead = await read_ahead(self._stores.records, self._intake.readings, self._caller, self._grant, proposals)
 
         def work(transaction: RecordTransaction) -> list[Written]:
             writing = Writing(

@@ -18,7 +18,7 @@ from fhirmedia.custody.binaries import BINARY
 from fhirmedia.custody.conditions import Conditions
 from fhirmedia.custody.intake import Intake, Settled, update_action
 from fhirmedia.custody.proposal import Condition, Proposal, Proposals, expect, located, overtaken
-from fhirmedia.custody.readings import Reading
+from fhirmedia.custody.readings import ReadAhead
 from fhirmedia.ports.records import Content, RecordTransaction
 from fhirmedia.r4.extract import PATIENT
 from fhirmedia.r4.links import mentioned, relinked, renaming
@@ -35,7 +35,7 @@ class Written:
 class Writing:
     """One use: `run`; `uploads` are then the Binaries made of staged content.
 
-    `seen` is given the records that conditions found, whatever comes of it. `ahead` are Readings made before.
+    `seen` is given the records that conditions found, whatever comes of it. `ahead` is what was read before.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Writing:
         *,
         staged: Mapping[str, Content],
         seen: list[Record],
-        ahead: Mapping[Key, Reading],
+        ahead: Mapping[Key, ReadAhead],
     ) -> None:
         self._intake = intake
         self._transaction = transaction
@@ -187,7 +187,7 @@ class Writing:
         names = self._conditions.names
         names |= {proposals.each[at].key: each.record.key for at, each in outcomes.items()}
         if proposals.references:
-            coming = [self._intake.entries(step.resource, step.key) for step in steps]
+            coming = [self._intake.readings.entries(step.resource, step.key) for step in steps]
             # What is not written after all need not find what it would have referred to.
             needed = {key for step in steps for key in mentioned(step.resource, proposals.references)}
             for placeholder, condition in proposals.references.items():

@@ -1,7 +1,5 @@
-"""Work through many entries: everything wrong with them told at once, and others let through in between."""
+"""Work through many entries: everything wrong with them told at once."""
 
-import asyncio
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,9 +8,6 @@ from fhirmedia.core.errors import Category, Failure, Issue
 from fhirmedia.custody.proposal import located
 
 ISSUES_MAX = 200
-
-SLICE_S = 0.005
-"""After so much work on one Bundle the event loop sees to others."""
 
 
 @dataclass(slots=True)
@@ -39,16 +34,3 @@ class Findings:
         """Raise what was found, if anything was."""
         if self.category is not None:
             raise Failure(self.category, issues=self.issues)
-
-
-@dataclass(slots=True)
-class Breath:
-    """Lets the event loop go on now and then."""
-
-    until: float = field(default_factory=lambda: time.monotonic() + SLICE_S)
-
-    async def take(self) -> None:
-        """Go on at once, or after others, if it is their turn."""
-        if time.monotonic() > self.until:
-            await asyncio.sleep(0)
-            self.until = time.monotonic() + SLICE_S

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
+from fhirmedia.core.breath import Breath
 from fhirmedia.core.errors import Category, Failure, Issue
 from fhirmedia.core.ids import FHIR_ID, new_id
 from fhirmedia.core.records import Key
@@ -16,7 +17,7 @@ from fhirmedia.custody.binaries import BINARY
 from fhirmedia.custody.proposal import Condition, Proposal, Proposals
 from fhirmedia.custody.session import Session
 from fhirmedia.interactions.archive import Archive
-from fhirmedia.interactions.bundle_findings import Breath, Findings
+from fhirmedia.interactions.bundle_findings import Findings
 from fhirmedia.interactions.bundle_patches import patch_in
 from fhirmedia.interactions.conditional import (
     condition_of,

@@ -20,7 +20,7 @@ from fhirmedia.r4.switchboard import FactTable
 from fhirmedia.r4.values import IndexEntries, TokenValue
 
 Lookup = Callable[[Key], JsonObject | None]
-"""The current body of a Key, or None; worth remembering within a transaction, since trees are climbed twice."""
+"""The current body of a Key, or None."""
 
 Source = Literal["staff", "patient", "external"]
 
@@ -33,25 +33,55 @@ _MAX_DEPTH = 16
 """Steps up a tree of Organizations before it counts as endless."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """The unit a record belongs to, and the Organizations from there up, each with its body where it is held.
+
+    `ends` at a topmost one; a tree that goes round or is too deep does not.
+    """
+
+    unit: str | None
+    above: tuple[tuple[Key, JsonObject], ...]
+    ends: bool
+
+    @property
+    def enterprise(self) -> str | None:
+        """The topmost Organization."""
+        return self.above[-1][0].id if self.above and self.ends else None
+
+
+def owned_by(resource: JsonObject, *, registry: Registry, base_url: str, lookup: Lookup) -> Ownership:
+    """Whom a record belongs to; only this looks at other records."""
+    served = registry.served(str(resource["resourceType"]))
+    unit = _unit_of(resource, served, registry=registry, base_url=base_url, lookup=lookup)
+    return _ascent(unit, base_url=base_url, lookup=lookup)
+
+
 def facts_of(
     resource: JsonObject, *, entries: IndexEntries, registry: Registry, base_url: str, lookup: Lookup
 ) -> Facts:
-    """The Facts of a checked resource whose index entries are these.
+    """The Facts of a checked resource whose index entries are these; as `facts_owned` says."""
+    owner = owned_by(resource, registry=registry, base_url=base_url, lookup=lookup)
+    return facts_owned(resource, owner, entries=entries, registry=registry, base_url=base_url)
+
+
+def facts_owned(
+    resource: JsonObject, owner: Ownership, *, entries: IndexEntries, registry: Registry, base_url: str
+) -> Facts:
+    """The Facts of a checked resource whose owner and index entries are these.
 
     What is not stated, or not by a record of ours, is absent, and absence never widens access. An unknown
     confidentiality code counts as the strictest one; of several the strictest binds.
     """
     key, table = entries.key, registry.table
     served = registry.served(key.type)
-    unit = _unit_of(resource, served, registry=registry, base_url=base_url, lookup=lookup)
-    above = _ascent(unit, base_url=base_url, lookup=lookup)
     authors = _local_keys(served.facts.authors, resource, base_url=base_url)
     named = (None, key) if key.type == _ENCOUNTER else _encounter(resource, served, base_url=base_url)
     status = resource.get("status")
     return Facts(
         patients=_concerned(resource, served, entries.patients, base_url=base_url),
-        unit=unit,
-        enterprise=above.steps[-1][0].id if above.steps and above.ends else None,
+        unit=owner.unit,
+        enterprise=owner.enterprise,
         authors=tuple(dict.fromkeys(map(str, authors))),
         encounter=None if named is None else str(named[1]),
         status=status if isinstance(status, str) else None,
@@ -63,18 +93,16 @@ def facts_of(
     )
 
 
-def department_tag(resource: JsonObject, *, registry: Registry, base_url: str, lookup: Lookup) -> JsonObject | None:
+def department_tag(resource: JsonObject, owner: Ownership, *, registry: Registry) -> JsonObject | None:
     """The Coding to add to `meta.tag`, if the client tagged no department: that of the nearest Organization.
 
-    The search begins at the owning unit and goes up `partOf`; the first Organization whose `type` has a coding of the
-    department system decides. None where there is no unit or nobody above it has one.
+    Of the owning unit and those above it the first whose `type` has a coding of the department system decides. None
+    where there is no unit or none of them has one.
     """
     system = registry.table.department_system
     if any(tag.get("system") == system for tag in _meta(resource, "tag")):
         return None
-    served = registry.served(str(resource["resourceType"]))
-    unit = _unit_of(resource, served, registry=registry, base_url=base_url, lookup=lookup)
-    for _, organization in _ascent(unit, base_url=base_url, lookup=lookup).steps:
+    for _, organization in owner.above:
         for coding in _codings(organization.get("type")):
             if coding.get("system") == system and "code" in coding:
                 return {name: coding[name] for name in ("system", "code", "display") if name in coding}
@@ -175,16 +203,8 @@ def _encounter(resource: JsonObject, served: ServedType, *, base_url: str) -> tu
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Ascent:
-    """An owning unit and the Organizations above it, each with its body where it is held; `ends` at a topmost one."""
-
-    steps: tuple[tuple[Key, JsonObject], ...]
-    ends: bool
-
-
-def _ascent(unit: str | None, *, base_url: str, lookup: Lookup) -> _Ascent:
-    """Up `partOf` as far as local Organizations are named; a tree that goes round or is too deep does not end."""
+def _ascent(unit: str | None, *, base_url: str, lookup: Lookup) -> Ownership:
+    """Up `partOf` as far as local Organizations are named."""
     steps: dict[Key, JsonObject] = {}
     at = None if unit is None else Key(_ORGANIZATION, unit)
     while at is not None and at not in steps and len(steps) < _MAX_DEPTH:
@@ -193,7 +213,7 @@ def _ascent(unit: str | None, *, base_url: str, lookup: Lookup) -> _Ascent:
         at = local_key(parent, base_url=base_url) if isinstance(parent, dict) else None
         if at is not None and at.type != _ORGANIZATION:
             at = None
-    return _Ascent(tuple(steps.items()), at is None)
+    return Ownership(unit, tuple(steps.items()), at is None)
 
 
 def _source(resource: JsonObject, authors: Iterable[Key], *, table: FactTable) -> Source:

@@ -324,7 +324,8 @@ def _request(interaction: str, path: str, type: str, *, kind: str, event: str) -
             return url, {"content": b"new bytes", "headers": {"Content-Type": TEXT}}
         if type in read_only:
             return url, {"json": {"resourceType": type, "id": id}}
-        return url, {"json": a(type, id)}
+        # An Organization stays where it is: whom units bind may not move one that has records.
+        return url, {"json": next((each for each in places() if each["id"] == id), a(type, id))}
     if interaction == "patch":
         change = [{"op": "add", "path": "/language", "value": kind}]
         return url, {"json": change, "headers": {"Content-Type": "application/json-patch+json"}}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fhirmedia.core.records import CONFIDENTIALITY, Facts, Key
 from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.facts import access_references, department_tag, facts_of
+from fhirmedia.r4.facts import owned_by as ownership
 from fhirmedia.r4.registry import Registry, load_registry
 from tests.fhir.switchboards import copied, entry, with_entries
 
@@ -285,7 +286,8 @@ def test_facts_of_a_type_added_by_the_switchboard_alone(tmp_path: Path) -> None:
 
 
 def tag(resource: dict[str, Any]) -> Any:
-    return department_tag(resource, registry=REGISTRY, base_url=BASE, lookup=HELD.get)
+    owner = ownership(resource, registry=REGISTRY, base_url=BASE, lookup=HELD.get)
+    return department_tag(resource, owner, registry=REGISTRY)
 
 
 def test_the_department_is_that_of_the_nearest_organization() -> None:

@@ -81,7 +81,9 @@ def test_made_up_requests(
 def judged(case: Any, served: Served, session: requests.Session, outcomes: Counter[int]) -> list[str]:
     """Send one request; what is wrong with its answer."""
     sent = case.as_transport_kwargs(base_url=served.base)
-    sent["headers"] = {name: value for name, value in sent.get("headers", {}).items() if name != "Authorization"}
+    headers = {name: value for name, value in sent.get("headers", {}).items() if name != "Authorization"}
+    # Making up a request may take longer than the server keeps an idle connection.
+    sent["headers"] = headers | {"Connection": "close"}
     answer = session.request(**sent, timeout=60, allow_redirects=False)
     outcomes[answer.status_code] += 1
     told = case.as_curl_command()[:3000]

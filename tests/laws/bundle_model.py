@@ -145,7 +145,9 @@ class _Foresight:
                 self._write(at, wish, left)
         final = Model(self._there)
         _require(all(many == 1 for many in Counter(self._changed).values()))
+        meant: dict[tuple[str, str], str] = {}
         for kind, number, key in self._conditions:
+            _require(meant.setdefault((kind, number), key) == key)  # given twice it means one, and makes one
             _require(set(final.matching(kind, number)) <= {key})
         self._refer(final)
         everything = range(len(self._wishes))
