@@ -17,8 +17,8 @@ from fhirmedia.r4.query import All, InCompartment, Match, Query, ReferenceTest
 if TYPE_CHECKING:
     from fhirmedia.custody.custodian import Stores
 
-LOOKED_AT = 50
-"""Records of one step on the way to the Patients behind a number."""
+FIRST_LOOKED_AT, LOOKED_AT = 10, 50
+"""Records of the first step on the way to the Patients behind a number, which mostly is enough, and of the others."""
 
 LOOKED_AT_MOST = 1000
 """Records behind a number that are looked at. Where these are about few Patients, so is most of what was counted."""
@@ -66,7 +66,7 @@ async def few_patients(index: SearchIndex, records: RecordStore, narrowed: Narro
     found: dict[str, None] = {}
     after, seen = None, 0
     while True:
-        hits = await index.search(narrowed, page=Page(LOOKED_AT, after=after))
+        hits = await index.search(narrowed, page=Page(LOOKED_AT if seen else FIRST_LOOKED_AT, after=after))
         for record in await records.read(hits.keys):
             if record is not None:
                 found |= dict.fromkeys(record.facts.patients)

@@ -86,6 +86,7 @@ def test_few_are_named_and_many_are_not() -> None:
 
 
 def test_few_are_found_behind_many_records_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "FIRST_LOOKED_AT", 4)
     monkeypatch.setattr(telling, "LOOKED_AT", 4)
     monkeypatch.setattr(telling, "LOOKED_AT_MOST", 8)
     assert behind(Held(*"pppppppq")) == ("p", "q")
