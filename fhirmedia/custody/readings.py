@@ -22,7 +22,7 @@ from fhirmedia.r4.registry import Registry
 from fhirmedia.r4.values import IndexEntries
 
 AHEAD_AT_MOST = 65_536
-"""Bytes of a resource that is read ahead, on the event loop; it takes a hundredth of a second at most."""
+"""Bytes of a resource that is read ahead, and of the version it replaces: it is done on the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,10 @@ class Readings:
     ) -> ReadAhead | None:
         """The Reading as far as it can be known before the transaction, which is to write `coming`.
 
-        None where a record that it needs is not known, and for a large resource. Raises as `of`.
+        None where a record that it needs is not known, and for what is large. Raises as `of`.
         """
+        if old is not None and len(old.body or b"") > AHEAD_AT_MOST:
+            return None
         lent: dict[Key, bytes] = {}
 
         def lookup(lender: Key) -> JsonObject:

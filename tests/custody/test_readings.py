@@ -259,6 +259,11 @@ def test_a_large_resource_is_read_in_the_transaction(
     monkeypatch.setattr(readings, "AHEAD_AT_MOST", 2_000)
     living.create(someone(), a("Media", "m", note=[{"text": "x" * 2_000}]))
     assert outcomes(judged) == [HELD]
+    living.put(importer(), a("Media", "m", note=[{"text": "x" * 2_000}]))
+    living.put(importer(), a("Media", "m"))
+    assert outcomes(judged) == [HELD], "nor what takes the place of one"
+    living.put(importer(), a("Media", "m", deviceName="one"))
+    assert outcomes(judged) == [HELD, HELD]
 
 
 def test_what_cannot_be_read_ahead_is_left_to_the_transaction(
