@@ -72,7 +72,7 @@ class Readings:
 
     def of(self, given: JsonObject, key: Key, caller: Caller, *, old: Record | None, lookup: Lookup) -> Reading:
         """The Reading of a resource as it was sent. Raises Failure FORBIDDEN for labels that may not be lowered."""
-        owner = self._owner(given, lookup)
+        owner = self._owner(given, key, lookup)
         return self._reading(self._with_meta(given, caller, old, owner), key, owner)
 
     def again(self, reading: Reading, key: Key) -> Reading:
@@ -99,7 +99,7 @@ class Readings:
 
         try:
             # First of all: what is in vain must not take longer because a record is there.
-            owner = self._owner(given, lookup)
+            owner = self._owner(given, key, lookup)
         except _UnknownLender:
             return None
         resource = self._with_meta(given, caller, old, owner)
@@ -107,8 +107,8 @@ class Readings:
             return None
         return ReadAhead(self._reading(resource, key, owner), given, _sequence_of(old), lent)
 
-    def _owner(self, resource: JsonObject, lookup: Lookup) -> Ownership:
-        return owned_by(resource, registry=self._registry, base_url=self._base_url, lookup=lookup)
+    def _owner(self, resource: JsonObject, key: Key, lookup: Lookup) -> Ownership:
+        return owned_by(resource, key.type, registry=self._registry, base_url=self._base_url, lookup=lookup)
 
     def _reading(self, resource: JsonObject, key: Key, owner: Ownership) -> Reading:
         entries = self.entries(resource, key)

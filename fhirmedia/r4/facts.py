@@ -50,9 +50,9 @@ class Ownership:
         return self.above[-1][0].id if self.above and self.ends else None
 
 
-def owned_by(resource: JsonObject, *, registry: Registry, base_url: str, lookup: Lookup) -> Ownership:
-    """Whom a record belongs to; only this looks at other records."""
-    served = registry.served(str(resource["resourceType"]))
+def owned_by(resource: JsonObject, type: str, *, registry: Registry, base_url: str, lookup: Lookup) -> Ownership:
+    """Whom a record of the type belongs to; only this looks at other records."""
+    served = registry.served(type)
     unit = _unit_of(resource, served, registry=registry, base_url=base_url, lookup=lookup)
     return _ascent(unit, base_url=base_url, lookup=lookup)
 
@@ -61,7 +61,7 @@ def facts_of(
     resource: JsonObject, *, entries: IndexEntries, registry: Registry, base_url: str, lookup: Lookup
 ) -> Facts:
     """The Facts of a checked resource whose index entries are these; as `facts_owned` says."""
-    owner = owned_by(resource, registry=registry, base_url=base_url, lookup=lookup)
+    owner = owned_by(resource, entries.key.type, registry=registry, base_url=base_url, lookup=lookup)
     return facts_owned(resource, owner, entries=entries, registry=registry, base_url=base_url)
 
 

@@ -286,7 +286,7 @@ def test_facts_of_a_type_added_by_the_switchboard_alone(tmp_path: Path) -> None:
 
 
 def tag(resource: dict[str, Any]) -> Any:
-    owner = ownership(resource, registry=REGISTRY, base_url=BASE, lookup=HELD.get)
+    owner = ownership(resource, resource["resourceType"], registry=REGISTRY, base_url=BASE, lookup=HELD.get)
     return department_tag(resource, owner, registry=REGISTRY)
 
 
