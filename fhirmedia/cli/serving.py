@@ -135,9 +135,14 @@ def _run_workers(
     for child in children:
         child.start()
 
+    told: list[int] = []
+
     def stop(number: int, frame: FrameType | None) -> None:
-        for child in children:
-            child.terminate()
+        """Told once: a child that has ended its work hears no signal any more, it would die of a second one."""
+        if not told:
+            told.append(number)
+            for child in children:
+                child.terminate()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
