@@ -306,23 +306,35 @@ def test_others_have_a_turn_whatever_becomes_of_it(living: House, monkeypatch: p
     assert len(turns) >= 4
 
 
-def test_a_body_that_was_undone_lends_nothing(living: House) -> None:
-    """A group that fails gives its sequences back: the next version of the ward has the number of the undone one."""
-    living.put(importer(), a("Organization", "south"))
-    living.put(importer(), ward(**below("north")))
-    moved = ward(**below("south"))
-    long = a("Media", "m", unit="ward", note=[{"text": "x " * 100_000}])
-    works = [putting(living, moved), creating(living, long)]
+def on_full_disk(living: House, *works: Coroutine[Any, Any, Record]) -> None:
+    """All of them are refused at the end of the group they share."""
     records: Any = living.stores.records
 
-    async def full() -> None:
+    async def together() -> None:
         pages = records._writer.execute("PRAGMA page_count").fetchone()[0]
         records._writer.execute(f"PRAGMA max_page_count = {pages}")
         found = await asyncio.gather(*works, return_exceptions=True)
         assert all(isinstance(each, Failure) and each.category is Category.DISK_FULL for each in found), found
         records._writer.execute("PRAGMA max_page_count = 1073741823")
 
-    living.run(full())
+    living.run(together())
+
+
+def test_an_organization_that_was_undone_lends_nothing(living: House) -> None:
+    long = {"note": [{"text": "x " * 100_000}]}
+    on_full_disk(living, putting(living, ward()), creating(living, a("Media", "m", unit="ward", **long)))
+    with refused(Category.UNPROCESSABLE):
+        living.create(someone(), a("Media", "m", unit="ward"))
+
+
+def test_a_body_that_was_undone_lends_nothing(living: House) -> None:
+    """A group that fails gives its sequences back: the next version of the ward has the number of the undone one."""
+    living.put(importer(), a("Organization", "south"))
+    living.put(importer(), ward(**below("north")))
+    long = {"note": [{"text": "x " * 100_000}]}
+    on_full_disk(
+        living, putting(living, ward(**below("south"))), creating(living, a("Media", "m", unit="ward", **long))
+    )
     living.put(importer(), ward(**below("north"), name="unmoved"))
     for _ in range(2):
         living.create(someone(), a("Media", "m", unit="ward"))

@@ -69,8 +69,6 @@ class _Maker:
             self._put(element, members, depth)
         if owner.type == "Extension":
             self._settle_extension(members)
-        elif owner.type == "Attachment" and {"data", "contentType"} <= set(members):
-            members["contentType"] = "application/octet-stream"  # of another type the bytes would not be
         elif not owner.is_resource and set(members) <= {"id"}:
             self._put(self._smallest(owner), members, depth)
         return members

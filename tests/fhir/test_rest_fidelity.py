@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from fhirmedia.r4.attachments import find_attachments
 from fhirmedia.r4.codec import dump
+from fhirmedia.r4.json_types import JsonObject
 from tests.access.records import OWNING_UNIT, a
 from tests.fhir.generated import generated
 from tests.fhir.rest import exact, refusal, without_server_parts
@@ -131,11 +133,19 @@ def test_what_json_leaves_open_is_refused(served: Served) -> None:
         refusal(served.http.post(f"{served.base}/Media", content=spelled.encode(), headers=served.headers()), 400)
 
 
+def _has_bytes(resource: JsonObject) -> bool:
+    return any("data" in found.node for found in find_attachments(resource, str(resource["resourceType"])))
+
+
 @pytest.mark.parametrize("type", ["Encounter", "Organization"])
 def test_whatever_the_tables_permit_comes_back_equal(served: Served, type: str, full_counts: bool) -> None:
-    headers = served.importer()
-    for seed in range(300 if full_counts else 25):
-        sent = dump(generated(type, seed))
+    """But for inline bytes, which become a Binary: made up, they are not of the type and size beside them."""
+    headers, seeds = served.importer(), 300 if full_counts else 25
+    made_up = [(seed, generated(type, seed)) for seed in range(seeds)]
+    tried = [(seed, each) for seed, each in made_up if not _has_bytes(each)]
+    assert len(tried) > 0.9 * seeds
+    for seed, resource in tried:
+        sent = dump(resource)
         made = served.http.post(f"{served.base}/{type}", content=sent, headers=headers)
         assert made.status_code == 201, made.text
         stored = served.http.get(f"{served.base}/{type}/{made.json()['id']}", headers=headers).text
