@@ -245,6 +245,9 @@ def test_a_resource_that_was_deleted_is_read_in_the_transaction(living: House, j
 def test_who_finds_their_resource_and_binaries_are_not_read_ahead(living: House, looked: list[Key]) -> None:
     living.transaction(someone(), entry("POST", "Media", a("Media", "m"), ifNoneExist="_id=never"))
     living.upload(someone(), b"words")
+    living.put(importer(), a("Practitioner", "gone"))
+    looked.clear()
+    living.delete(importer(), "Practitioner/gone")
     assert looked == []
     living.transaction(someone(), entry("POST", "Media", a("Media", "m")))
     assert len(looked) == 1
