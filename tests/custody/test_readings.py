@@ -13,9 +13,8 @@ import pytest
 from fhirmedia.access.policy import grant_for
 from fhirmedia.core import breath
 from fhirmedia.core.errors import Category, Failure
-from fhirmedia.core.records import Facts, Key, Record
+from fhirmedia.core.records import Key, Record
 from fhirmedia.custody import lenders, reading_ahead, readings
-from fhirmedia.custody.lenders import Lenders
 from fhirmedia.custody.proposal import Proposal, Proposals
 from fhirmedia.custody.reading_ahead import read_ahead
 from fhirmedia.custody.readings import ReadAhead, Readings
@@ -366,40 +365,8 @@ def test_an_encounter_that_is_hidden_takes_as_much_as_one_that_is_not_there(
     assert len(extracted) == 2
 
 
-def record(id: str, sequence: int, body: bytes | None) -> Record:
-    return Record(Key("Organization", id), 1, sequence, 0, "update", body, Facts())
-
-
 def named(name: str) -> Key:
     return Key("Organization", name)
-
-
-def test_lenders_are_known_as_they_were_seen_last() -> None:
-    known = Lenders()
-    assert known.known(named("one")) is None
-    old, new = b'{"name":"old"}', b'{"name":"new"}'
-    assert known.parsed(record("one", 5, old)) == {"name": "old"}
-    assert known.known(named("one")) == (old, {"name": "old"})
-    assert known.parsed(record("one", 5, bytes(old))) is known.parsed(record("one", 5, old)), "parsed once"
-    assert known.parsed(record("one", 5, new)) == {"name": "new"}, "of the same number, but another"
-    assert known.known(named("one")) == (new, {"name": "new"})
-    assert known.parsed(record("one", 7, None)) is None
-    assert known.known(named("one")) is None
-
-
-def test_only_so_many_lenders_are_kept_and_no_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lenders, "MOST", 2)
-    known = Lenders()
-    for name in ("one", "two", "one", "three"):
-        known.parsed(record(name, 1, b"{}"))
-    assert {name: known.known(named(name)) is not None for name in ("one", "two", "three")} == {
-        "one": True,
-        "two": False,
-        "three": True,
-    }
-    monkeypatch.setattr(lenders, "LARGEST", 1)
-    assert known.parsed(record("four", 1, b"{}")) == {}
-    assert known.known(named("four")) is None
 
 
 def test_a_lender_in_use_is_not_forgotten(living: House, monkeypatch: pytest.MonkeyPatch) -> None:
