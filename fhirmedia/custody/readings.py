@@ -2,8 +2,8 @@
 
 Every writer waits for the one transaction, so what takes longest and needs none is done outside it. A Reading follows
 from the resource, from the Caller, from the version it replaces, and from the few records that lend it facts. One that
-was made ahead names all of these. Inside the transaction it holds as long as each of them still is what it was.
-Otherwise it is made anew, there.
+was made ahead is for its Caller alone, and names the others. Inside the transaction it holds as long as each of them
+still is what it was. Otherwise it is made anew, there.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -73,11 +73,12 @@ class Readings:
     def of(self, given: JsonObject, key: Key, caller: Caller, *, old: Record | None, lookup: Lookup) -> Reading:
         """The Reading of a resource as it was sent. Raises Failure FORBIDDEN for labels that may not be lowered."""
         owner = self._owner(given, key, lookup)
-        return self._reading(self._with_meta(given, caller, old, owner), key, owner)
+        resource = self._with_meta(given, caller, old, owner)
+        return self._reading(resource, key, owner, prepare(resource))
 
     def again(self, reading: Reading, key: Key) -> Reading:
         """The same after its resource was completed."""
-        return self._reading(reading.resource, key, reading.owner)
+        return self._reading(reading.resource, key, reading.owner, prepare(reading.resource))
 
     def ahead(
         self, given: JsonObject, key: Key, caller: Caller, *, old: Record | None, coming: Collection[Key]
@@ -103,17 +104,18 @@ class Readings:
         except _UnknownLender:
             return None
         resource = self._with_meta(given, caller, old, owner)
-        if len(prepare(resource).rest) > AHEAD_AT_MOST:
+        body = prepare(resource)
+        if len(body.rest) > AHEAD_AT_MOST:
             return None
-        return ReadAhead(self._reading(resource, key, owner), given, _sequence_of(old), lent)
+        return ReadAhead(self._reading(resource, key, owner, body), given, _sequence_of(old), lent)
 
     def _owner(self, resource: JsonObject, key: Key, lookup: Lookup) -> Ownership:
         return owned_by(resource, key.type, registry=self._registry, base_url=self._base_url, lookup=lookup)
 
-    def _reading(self, resource: JsonObject, key: Key, owner: Ownership) -> Reading:
+    def _reading(self, resource: JsonObject, key: Key, owner: Ownership, body: PreparedBody) -> Reading:
         entries = self.entries(resource, key)
         facts = facts_owned(resource, owner, entries=entries, registry=self._registry, base_url=self._base_url)
-        return Reading(resource, owner, entries, facts, prepare(resource))
+        return Reading(resource, owner, entries, facts, body)
 
     def _with_meta(self, resource: JsonObject, caller: Caller, old: Record | None, owner: Ownership) -> JsonObject:
         """In the order it is stored in, since words are indexed in the order of the text."""
