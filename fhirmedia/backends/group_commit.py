@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -21,18 +22,28 @@ class GroupCommit(Generic[Item, Result]):
 
     `commit_group` runs in one thread and returns an outcome per item once the group is durable: a result, or the
     exception for that waiter. If it raises a Failure, every waiter of the group gets one of its own, so that each
-    refusal is audited by itself; any other exception they share.
+    refusal is audited by itself; any other exception they share. Where processes take turns, `turn` is entered around
+    it: whoever came while the others had theirs is of the group.
 
     What is submitted in one turn of an event loop is handed over together, at its end: waking the thread for each item
     would make small groups, and the two threads would spend more on the interpreter's lock than on the work.
     """
 
-    def __init__(self, commit_group: CommitGroup[Item, Result], *, name: str, most: int = 256) -> None:
+    def __init__(
+        self,
+        commit_group: CommitGroup[Item, Result],
+        *,
+        name: str,
+        most: int = 256,
+        turn: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self._commit_group = commit_group
+        self._turn = turn
         self._most = most
         self._gathered: dict[asyncio.AbstractEventLoop, list[tuple[Item, asyncio.Future[Result]]]] = {}
         self._queue: SimpleQueue[list[tuple[Item, asyncio.Future[Result]]] | None] = SimpleQueue()
         self._closed = False
+        self._ending = False
         self._gathering = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -70,26 +81,35 @@ class GroupCommit(Generic[Item, Result]):
 
     def _run(self) -> None:
         waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
-        running = True
-        while running or waiting:
+        while self._gather(waiting):
+            group: list[tuple[Item, asyncio.Future[Result]]] = []
+            outcomes: Sequence[Result | BaseException]
             try:
-                while running and len(waiting) < self._most:
-                    more = self._queue.get(block=not waiting)
-                    running = more is not None
-                    waiting += more or ()
-            except Empty:
-                pass
-            if waiting:
-                self._settle([waiting.popleft() for _ in range(min(len(waiting), self._most))])
+                with self._turn():
+                    self._gather(waiting)
+                    group = [waiting.popleft() for _ in range(min(len(waiting), self._most))]
+                    outcomes = self._commit_group([item for item, _ in group])
+            except BaseException as failed:  # noqa: BLE001 (every waiter must be answered, whatever happened)
+                group = group or [waiting.popleft() for _ in range(len(waiting))]
+                outcomes = [_own(failed) for _ in group]
+            self._settle(group, outcomes)
 
-    def _settle(self, waiting: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
-        outcomes: Sequence[Result | BaseException]
-        try:
-            outcomes = self._commit_group([item for item, _ in waiting])
-        except BaseException as failed:  # noqa: BLE001 (every waiter must be answered, whatever happened)
-            outcomes = [_own(failed) for _ in waiting]
+    def _gather(self, waiting: "deque[tuple[Item, asyncio.Future[Result]]]") -> bool:
+        """Add what was handed over, at least one item if there will be any; whether anything waits."""
+        while not self._ending and len(waiting) < self._most:
+            try:
+                more = self._queue.get(block=not waiting)
+            except Empty:
+                break
+            self._ending = more is None
+            waiting += more or ()
+        return bool(waiting)
+
+    def _settle(
+        self, group: "Sequence[tuple[Item, asyncio.Future[Result]]]", outcomes: Sequence[Result | BaseException]
+    ) -> None:
         answers: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Result], Result | BaseException]]] = {}
-        for (_, future), outcome in zip(waiting, outcomes, strict=True):
+        for (_, future), outcome in zip(group, outcomes, strict=True):
             answers.setdefault(future.get_loop(), []).append((future, outcome))
         for loop, settled in answers.items():
             if not loop.is_closed():

@@ -4,8 +4,8 @@ import fcntl
 import json
 import os
 import sqlite3
-import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from fhirmedia.backends.room import has_room
 from fhirmedia.backends.sqlite import disk_failed, failure_of, open_reader, open_writer
 from fhirmedia.backends.statements import sqlite_text
 from fhirmedia.backends.tables import BinaryContent, BinaryReferrer, Blob, RecordVersion, table_of
+from fhirmedia.backends.wal_checkpoints import WalCheckpoints
 from fhirmedia.core.clock import Clock
 from fhirmedia.core.digests import Digest, parse_digest
 from fhirmedia.core.records import Key, Record
@@ -68,9 +69,6 @@ REFERRERS = sqlite_text(
 )
 
 
-WAL_PAGES = 16_384
-"""Above this many pages (64 MiB) the writer helps to copy the log back."""
-
 _PAGES_KIB = 4_096
 """What the connection that reads many records keeps: enough to find them, while few of them are read again."""
 
@@ -100,7 +98,7 @@ class SqliteRecordStore:
         self._parts = parts
         self._clock = clock
         self._on_broken = on_broken
-        self._commits: GroupCommit[Work, Any] = GroupCommit(self._commit_group, name="records-writer")
+        self._commits: GroupCommit[Work, Any] = GroupCommit(self._commit_group, name="records-writer", turn=self._turn)
         self._checkpoints = WalCheckpoints(path, on_broken=on_broken)
 
     async def read(self, keys: Sequence[Key]) -> Sequence[Record | None]:
@@ -159,8 +157,16 @@ class SqliteRecordStore:
         self._changes.close()
         os.close(self._lock)
 
-    def _commit_group(self, group: Sequence[Work]) -> Sequence[Any]:
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """No other process writes meanwhile."""
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _commit_group(self, group: Sequence[Work]) -> Sequence[Any]:
         try:
             outcomes = self._run_group(group)
             self._checkpoints.committed(self._writer)
@@ -170,8 +176,6 @@ class SqliteRecordStore:
             raise failure_of(error) from error
         else:
             return outcomes
-        finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def _run_group(self, group: Sequence[Work]) -> Sequence[Any]:
         self._writer.execute("BEGIN IMMEDIATE")
@@ -206,59 +210,3 @@ class SqliteRecordStore:
         """Some errors end a transaction; whatever was written after one would be committed row by row."""
         if not self._writer.in_transaction:
             raise sqlite3.OperationalError("the transaction has ended before its group")
-
-
-class WalCheckpoints:
-    """A thread that copies the write-ahead log into the database, so that no writer ever waits for it.
-
-    What cannot be copied for want of room stays in the log and is copied later; `on_broken` is called where a sync
-    failed.
-    """
-
-    def __init__(
-        self, path: Path, *, on_broken: Callable[[], None], every_commits: int = 200, idle_s: float = 5.0
-    ) -> None:
-        self._connection = open_writer(path)
-        self._on_broken = on_broken
-        self._every_commits = every_commits
-        self._idle_s = idle_s
-        self._commits = 0
-        self._pages = 0
-        self._due = threading.Event()
-        self._closing = False
-        self._thread = threading.Thread(target=self._run, name="wal-checkpoints", daemon=True)
-        self._thread.start()
-
-    def committed(self, writer: sqlite3.Connection) -> None:
-        """Told after each commit, in the writer's thread."""
-        self._commits += 1
-        if self._commits % self._every_commits == 0:
-            self._due.set()
-        if self._pages > WAL_PAGES:
-            # The thread cannot catch up with a writer that never rests; what it left over is little.
-            self._copy(writer)
-            self._pages = 0
-
-    def close(self) -> None:
-        """One last checkpoint, then the thread ends."""
-        self._closing = True
-        self._due.set()
-        self._thread.join()
-        self._connection.close()
-
-    def _run(self) -> None:
-        done = 0
-        while not self._closing:
-            self._due.wait(self._idle_s)
-            self._due.clear()
-            if self._commits != done:
-                done = self._commits
-                self._copy(self._connection)
-
-    def _copy(self, connection: sqlite3.Connection) -> None:
-        try:
-            self._pages = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1]
-        except sqlite3.Error as error:
-            if disk_failed(error):
-                self._on_broken()
-            failure_of(error)

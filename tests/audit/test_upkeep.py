@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from fhirmedia.backends.sqlite import open_writer
 from fhirmedia.custody.audit_verify import verify
 from fhirmedia.custody.checkpoints import read_checkpoints
 from tests.audit.logs import a_disclosure, checkpoints_in, checkpoints_of, genuine
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -69,17 +70,10 @@ def attested(folder: Path) -> list[int]:
     return [checkpoint.head.sequence for checkpoint in checkpoints_in(folder) if checkpoint.head.log_id == CHANGES]
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
 def test_changes_are_attested_in_time_and_at_the_end(records: sqlite3.Connection, start: Start, tmp_path: Path) -> None:
     upkeep = start(attest_s=0.02)
     append(records, 3)
-    eventually(lambda: attested(tmp_path)[-1:] == [3])
+    until(lambda: attested(tmp_path)[-1:] == [3])
     append(records, 2)
     upkeep.close()
     assert attested(tmp_path)[-1] == 5
@@ -96,12 +90,12 @@ def test_changes_are_attested_in_time_and_at_the_end(records: sqlite3.Connection
 def test_many_changes_are_attested_before_the_time(records: sqlite3.Connection, start: Start, tmp_path: Path) -> None:
     append(records, 1)
     upkeep = start(attest_rows=5)
-    eventually(lambda: attested(tmp_path) == [1])
+    until(lambda: attested(tmp_path) == [1])
     append(records, 4)
     time.sleep(1.2)
     assert attested(tmp_path) == [1]
     append(records, 1)
-    eventually(lambda: attested(tmp_path) == [1, 6])
+    until(lambda: attested(tmp_path) == [1, 6])
     upkeep.close()
 
 
@@ -115,20 +109,20 @@ def test_index_follows_without_being_asked(records: sqlite3.Connection, start: S
         reader.close()
         return int(count)
 
-    eventually(lambda: indexed() == 40)
+    until(lambda: indexed() == 40)
     upkeep.close()
 
 
 def test_one_works_and_the_next_takes_over(records: sqlite3.Connection, start: Start, tmp_path: Path) -> None:
     append(records, 1)
     one = start(attest_s=0.02)
-    eventually(lambda: attested(tmp_path) == [1])
+    until(lambda: attested(tmp_path) == [1])
     other = start(attest_s=0.02)
     append(records, 1)
-    eventually(lambda: attested(tmp_path) == [1, 2])
+    until(lambda: attested(tmp_path) == [1, 2])
     one.close()
     append(records, 1)
-    eventually(lambda: attested(tmp_path)[-1] == 3)
+    until(lambda: attested(tmp_path)[-1] == 3)
     other.close()
 
 
@@ -148,5 +142,5 @@ def test_trouble_does_not_end_it(records: sqlite3.Connection, start: Start, tmp_
     upkeep = start(attest_s=0.02)
     time.sleep(0.1)
     (tmp_path / "checkpoints.jsonl").rmdir()
-    eventually(lambda: attested(tmp_path) == [1])
+    until(lambda: attested(tmp_path) == [1])
     upkeep.close()

@@ -102,3 +102,48 @@ def test_each_event_loop_has_its_answer() -> None:
         for each in asking:
             each.join(20)
     assert sorted(told) == [at + each for at in (0, 100, 200) for each in range(50)]
+
+
+async def test_who_comes_while_others_have_their_turn_is_of_the_group() -> None:
+    groups: list[list[int]] = []
+    others = threading.Lock()
+    asked = threading.Event()
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        asked.set()
+        with others:
+            yield
+
+    def commit(group: Sequence[int]) -> Sequence[int]:
+        groups.append(list(group))
+        return group
+
+    others.acquire()
+    commits: GroupCommit[int, int] = GroupCommit(commit, name="under test", turn=turn)
+    first = commits.submit(1)
+    await asyncio.to_thread(asked.wait)
+    second = commits.submit(2)
+    await asyncio.sleep(0)
+    others.release()
+    assert await asyncio.gather(first, second) == [1, 2]
+    assert groups == [[1, 2]]
+    commits.close()
+    assert not others.locked()
+
+
+async def test_a_turn_that_cannot_be_had_is_told_to_all_who_wait() -> None:
+    refusing = True
+
+    @contextmanager
+    def turn() -> Iterator[None]:
+        if refusing:
+            raise OSError("no locks are left")
+        yield
+
+    commits: GroupCommit[int, int] = GroupCommit(lambda group: group, name="under test", turn=turn)
+    told = await asyncio.gather(*map(commits.submit, range(3)), return_exceptions=True)
+    assert [type(each) for each in told] == [OSError] * 3
+    refusing = False
+    assert await commits.submit(4) == 4
+    commits.close()

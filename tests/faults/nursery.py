@@ -47,7 +47,7 @@ def main() -> None:
 def compose(words: Sequence[str]) -> None:
     """Make rare events frequent, and put the classes of `words` in place."""
     limits = LogLimits(attest_rows=20, attest_s=0.05, segment_rows=400)
-    records_sql.WalCheckpoints = partial(records_sql.WalCheckpoints, every_commits=10)
+    records_sql.WalCheckpoints = partial(records_sql.WalCheckpoints, piece_pages=1)
     house.DisclosureLogSql = partial(DisclosureLogSql, limits=limits)
     for word in words:
         name, _, path = word.partition("=")

@@ -1,8 +1,7 @@
 """An archive with a search index beside it, and what is asked of both."""
 
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from fhirmedia.core.index_address import parse_index_address
 from fhirmedia.core.settings import Settings
 from tests.app.commands import Said, a_media, command, port_of, require
 from tests.servers import Served, serving
+from tests.waiting import until
 
 PATIENT_SCOPED, ACROSS = "Media?patient=Patient/p&_count=1000", "Media?status=completed&_count=1000"
 
@@ -56,15 +56,6 @@ def _readiness(served: Served) -> dict[str, Any]:
     assert answer.status_code == 200
     ready: dict[str, Any] = answer.json()
     return ready
-
-
-def until(holds: Callable[[], Any], *, within_s: float = 60.0) -> Any:
-    """What `holds` returns, once that is true."""
-    given_up_at = time.monotonic() + within_s
-    while not (found := holds()):
-        assert time.monotonic() < given_up_at, "it did not come true in time"
-        time.sleep(0.05)
-    return found
 
 
 def drained(served: Served) -> None:

@@ -23,10 +23,10 @@ from tests.following.beside import (
     live,
     live_or_none,
     require_no_difference,
-    until,
 )
 from tests.servers import Served, make_demo_folder
 from tests.services import asked as asked_of_server
+from tests.waiting import until
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 TERMS = 65_537

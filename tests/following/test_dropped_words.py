@@ -26,11 +26,11 @@ from tests.following.beside import (
     require_no_difference,
     ring,
     rows,
-    until,
 )
 from tests.following.worded import ALL, AWAY, CONDITION, HELD, NOTE, ONE, speak
 from tests.servers import serving
 from tests.services import asked as asked_of_server
+from tests.waiting import until
 
 
 @pytest.fixture

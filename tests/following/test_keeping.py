@@ -27,10 +27,10 @@ from tests.following.beside import (
     remarks,
     require_no_difference,
     rows,
-    until,
 )
 from tests.servers import Served
 from tests.services import asked as asked_of_server
+from tests.waiting import until
 
 pytestmark = pytest.mark.services
 LOOKS = 3

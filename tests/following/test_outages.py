@@ -29,9 +29,9 @@ from tests.following.beside import (
     put_media,
     remarks,
     require_no_difference,
-    until,
 )
 from tests.servers import Served
+from tests.waiting import until
 
 pytestmark = pytest.mark.services
 START_S = 400.0

@@ -31,9 +31,9 @@ from tests.following.beside import (
     put_media,
     remarks,
     ring,
-    until,
 )
 from tests.servers import Served
+from tests.waiting import until
 
 pytestmark = pytest.mark.services
 LAG = "FHIRMedia-Index-Lag"

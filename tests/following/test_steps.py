@@ -31,10 +31,10 @@ from tests.following.beside import (
     ring,
     rows,
     run,
-    until,
 )
 from tests.servers import Served, serving
 from tests.services import asked as asked_of_server
+from tests.waiting import until
 
 pytestmark = pytest.mark.services
 

@@ -32,9 +32,9 @@ from tests.following.beside import (
     put_media,
     require_no_difference,
     ring,
-    until,
 )
 from tests.servers import Served
+from tests.waiting import until
 
 pytestmark = pytest.mark.services
 ZONE = ZoneInfo("Europe/Stockholm")
