@@ -13,7 +13,7 @@ from scripts.benchmarks.engine_lag import lag_row
 from scripts.benchmarks.engine_node import PREFIX, address_of, asked, bytes_each, elasticsearch
 from scripts.benchmarks.engine_recorder import recorder
 from scripts.benchmarks.engine_searches import Raw, measured, recorded, works
-from scripts.benchmarks.prepare import BASE, folder_of
+from scripts.benchmarks.prepare import BASE, folder_of, read_once
 from scripts.benchmarks.rows import Row, report
 from scripts.benchmarks.search_requests import Drawn
 from scripts.benchmarks.servers import PEER_LOG, PORT, Running, authorization, fhirmedia
@@ -60,7 +60,7 @@ def _size_row(node: Node, found: Filled, size: int) -> Row:
 
 def _search_rows(size: int, node: Node, found: Filled, database: Running) -> Iterator[Row]:
     """First what our engine sends is written down, by a server of ours that asks through a recorder."""
-    folder, drawn = folder_of(size), Drawn(size)
+    folder, drawn = read_once(folder_of(size)), Drawn(size)
     everywhere = {"Authorization": authorization(folder)}
     of_units = {"Authorization": authorization(folder, units=UNITS[:5])}
     # Each search is asked by two sides.

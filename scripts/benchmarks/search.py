@@ -11,7 +11,7 @@ from fhirmedia.core.records import Key
 from fhirmedia.r4.extract import Extractor
 from fhirmedia.r4.registry import load_registry
 from scripts.benchmarks.corpus import UNITS
-from scripts.benchmarks.prepare import BASE, ZONE, folder_of
+from scripts.benchmarks.prepare import BASE, ZONE, folder_of, read_once
 from scripts.benchmarks.rows import Row, report
 from scripts.benchmarks.search_asking import Headers, Taken, answered, lines_taken, side_by_side, taken
 from scripts.benchmarks.search_requests import ITEMS, Asked, Drawn, resources
@@ -47,7 +47,7 @@ def _rows(sizes: Sequence[int], only: Sequence[str] | None) -> Iterator[Row]:
     lookups: dict[int, dict[str, Taken]] = {}
     for size in sizes:
         drawn = Drawn(size)
-        with fhirmedia(folder_of(size)) as server:
+        with fhirmedia(read_once(folder_of(size))) as server:
             of_units = {"Authorization": authorization(folder_of(size), units=_Rights)}
             place = Place(size, server, drawn, {"Authorization": authorization(folder_of(size))}, of_units)
             for measure in wanted.values():

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 
 from scripts.benchmarks.corpus import HEAVY, drawn
-from scripts.benchmarks.prepare import folder_of
+from scripts.benchmarks.prepare import folder_of, read_once
 from scripts.benchmarks.rows import Row
 from scripts.benchmarks.servers import LOG, PORT, authorization, fhirmedia
 
@@ -19,7 +19,7 @@ TYPES = "Media,DocumentReference,ImagingStudy,DiagnosticReport"
 
 def timeline_rows(sizes: Sequence[int]) -> list[Row]:
     """p50 of ordinary patients at each size, their ratio, and p95 of the patient with 5 000 items."""
-    taken = {size: _measure(folder_of(size), size) for size in sizes}
+    taken = {size: _measure(read_once(folder_of(size)), size) for size in sizes}
     largest, smallest = max(sizes), min(sizes)
     p50 = {size: statistics.median(ordinary) for size, (ordinary, _) in taken.items()}
     heavy = sorted(taken[largest][1])
