@@ -38,7 +38,9 @@ _INSERT_ENTITY = "INSERT OR REPLACE INTO entity (key, event, version) VALUES (?,
 _INSERT_PRINCIPAL = "INSERT OR REPLACE INTO principal (kind, text, system, code) VALUES (?, ?, ?, ?)"
 _USER, _CLIENT, _SERVER = 1, 2, 3
 _INSERT_INDEXED = "INSERT OR REPLACE INTO indexed (log_id, sequence) VALUES (?, ?)"
-_ROWS_AT_ONCE = 250
+_ROWS_AT_ONCE, _BYTES_AT_ONCE = 250, 2**17
+"""Of rows brought in together. A row of a search names up to a thousand resources, each perhaps an event of its own."""
+
 _STEPS_BETWEEN_LOOKS = 10_000
 _PLACE = "log_id, sequence, number"
 
@@ -85,7 +87,7 @@ class AuditIndexSql:
         position = "SELECT sequence FROM indexed WHERE log_id = ?"
         while True:
             (reached,) = self._connection.execute(position, (log.log_id,)).fetchone() or (0,)
-            rows = list(islice(log.rows(after=reached), _ROWS_AT_ONCE))
+            rows = _some(log.rows(after=reached))
             if not rows:
                 return True
             with transaction(self._connection):
@@ -222,6 +224,18 @@ class Order:
         if self.by_time is None:
             return behind, tuple(place)
         return f"(at {self.by_time} ? OR (at = ? AND {behind}))", (at, at, *place)
+
+
+def _some(rows: Iterable[ChainedRow]) -> list[ChainedRow]:
+    """So many that they take neither much time nor much memory; at least one, if there is any."""
+    taken: list[ChainedRow] = []
+    size = 0
+    for row in islice(rows, _ROWS_AT_ONCE):
+        taken.append(row)
+        size += len(row.disclosure)
+        if size > _BYTES_AT_ONCE:
+            break
+    return taken
 
 
 def _order_of(sort: Sequence[SortKey]) -> Order:

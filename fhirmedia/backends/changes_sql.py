@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from heapq import merge
 from pathlib import Path
-from queue import SimpleQueue
+from queue import LifoQueue
 
 from fhirmedia.backends.facts_codec import decode_facts
 from fhirmedia.backends.reach import reach_text
@@ -42,7 +42,7 @@ class SqliteChanges:
     """Walks through the versions of one database, on read-only connections of its own; writers may be at work."""
 
     def __init__(self, path: Path, *, readers: int = 2) -> None:
-        self._connections: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        self._connections: LifoQueue[sqlite3.Connection] = LifoQueue()
         for _ in range(readers):
             self._connections.put(open_reader(path))
         self._readers = readers

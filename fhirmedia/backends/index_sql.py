@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
+from queue import LifoQueue
 from typing import TypeVar
 
 from fhirmedia.access.grant import NarrowedQuery
@@ -46,7 +46,7 @@ class SqlSearchIndex:
         self._budget_s = budget_s
         self._texts = texts
         self.terms = KnownTerms()
-        self._connections: SimpleQueue[sqlite3.Connection] = SimpleQueue()
+        self._connections: LifoQueue[sqlite3.Connection] = LifoQueue()
         for _ in range(readers):
             self._connections.put(_open(path))
         self._readers = readers

@@ -78,6 +78,44 @@ async def test_rows_another_process_indexed_meanwhile_are_left_alone(tmp_path: P
     await other.close()
 
 
+class Counted:
+    """A log that notes how many rows were taken each time somebody read on."""
+
+    def __init__(self, log: SqliteChainedLog, taken: list[int]) -> None:
+        self._log = log
+        self._taken = taken
+        self.log_id = log.log_id
+
+    def rows(self, *, after: int = 0) -> Iterator[ChainedRow]:
+        self._taken.append(0)
+        for row in self._log.rows(after=after):
+            self._taken[-1] += 1
+            yield row
+
+    def pick(self, sequences: Collection[int]) -> Iterator[ChainedRow]:
+        return self._log.pick(sequences)
+
+
+@pytest.mark.parametrize(("touched", "most"), [(1, 250), (1_000, 5)])
+async def test_rows_that_name_many_are_brought_in_a_few_at_a_time(tmp_path: Path, touched: int, most: int) -> None:
+    """A search of a page of a thousand is a row; hundreds of them at once took as many megabytes."""
+    taken: list[int] = []
+    log = open_log(tmp_path)
+    page = a_disclosure("search-type", *(touch(f"Media/m{number}", of=[f"p{number}"]) for number in range(touched)))
+    await asyncio.gather(*(log.append(page.encode()) for _ in range(300 if touched == 1 else 12)))
+    await log.close()
+    index = AuditIndexSql(
+        tmp_path / "index.db",
+        logs=lambda: [Counted(each, taken) for each in slot_logs(tmp_path)],
+        base_url=URL,
+        seconds=10,
+    )
+    assert index.drain(seconds=60)
+    await index.close()
+    assert max(taken) <= most
+    assert sum(taken) == (300 if touched == 1 else 12)
+
+
 async def test_records_are_projected_with_their_facts(tmp_path: Path) -> None:
     log, index = open_log(tmp_path), index_of(tmp_path)
     disclosure = a_disclosure("search-type", touch("Media/m", of=["anna", "bo"]), user="Patient/ce")
