@@ -21,6 +21,9 @@ from fhirmedia.ports.records import Blob
 
 T = TypeVar("T")
 
+_MOST_PIECES = 64
+"""So many small pieces are joined: each takes more memory than it holds."""
+
 
 class FileObjectStore:
     """Bytes under `folder/objects/ab/cd/<sha256>`, received under `folder/tmp` on the same file system.
@@ -47,7 +50,7 @@ class FileObjectStore:
             async for run in _in_runs(chunks):
                 if pending is not None:
                     await pending
-                if not has_room(self._incoming, len(run)):
+                if not has_room(self._incoming, sum(map(len, run))):
                     raise _full()
                 pending = asyncio.ensure_future(self._in_thread(partial(receiving.write, run)))
             if pending is not None:
@@ -180,12 +183,20 @@ def _touched_at(path: Path) -> int:
     return max(state.st_mtime_ns, state.st_ctime_ns) // 1_000_000
 
 
-async def _in_runs(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    gathered = bytearray()
+async def _in_runs(chunks: AsyncIterator[bytes]) -> AsyncIterator[Sequence[memoryview]]:
+    """Pieces as they came, as many as a checksum covers; joining them would cost more than the checksum."""
+    run: list[memoryview] = []
+    size = 0
     async for chunk in chunks:
-        gathered += chunk
-        while len(gathered) >= CHECKED_BYTES:
-            yield bytes(gathered[:CHECKED_BYTES])
-            del gathered[:CHECKED_BYTES]
-    if gathered:
-        yield bytes(gathered)
+        piece = memoryview(chunk)
+        while size + len(piece) >= CHECKED_BYTES:
+            kept = CHECKED_BYTES - size
+            yield [*run, piece[:kept]]
+            run, size, piece = [], 0, piece[kept:]
+        if piece:
+            run.append(piece)
+            size += len(piece)
+        if len(run) >= _MOST_PIECES:
+            run = [memoryview(b"".join(run))]
+    if run:
+        yield run

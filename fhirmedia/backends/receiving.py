@@ -4,6 +4,7 @@ import hashlib
 import os
 import threading
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from fhirmedia.core.digests import Digest
@@ -28,17 +29,19 @@ class Receiving:
         self._crcs: list[int] = []
         self._size = 0
 
-    def write(self, run: bytes) -> None:
-        """Append one run; every run but the last is as long as a CRC-32 covers. Raises OSError."""
+    def write(self, run: Sequence[memoryview]) -> None:
+        """Append one run, in pieces; every run but the last is as long as a CRC-32 covers. Raises OSError."""
         with self._lock:
-            descriptor = self._open()
-            view = memoryview(run)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            self._sha256.update(run)
-            self._sha1.update(run)
-            self._crcs.append(zlib.crc32(run))
-            self._size += len(run)
+            descriptor, crc = self._open(), 0
+            for piece in run:
+                self._sha256.update(piece)
+                self._sha1.update(piece)
+                crc = zlib.crc32(piece, crc)
+                self._size += len(piece)
+                left = piece
+                while left:
+                    left = left[os.write(descriptor, left) :]
+            self._crcs.append(crc)
 
     def finish(self) -> Blob:
         """Sync and close the file, and describe it. Raises OSError."""

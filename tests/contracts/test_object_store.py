@@ -107,6 +107,12 @@ def test_how_it_is_cut_up_makes_no_difference(
     asyncio.run(twice())
 
 
+async def test_many_small_pieces_are_held_as_one(store: ObjectStore) -> None:
+    content = os.urandom(2 * MIB + 99)
+    small = [content[at : at + 700] for at in range(0, len(content), 700)]
+    assert await store.put(pieces(*small)) == await store.put(pieces(content))
+
+
 async def test_the_same_bytes_twice_are_held_once(store: ObjectStore) -> None:
     first = await store.put(pieces(b"same"))
     assert await store.put(pieces(b"sa", b"me")) == first
