@@ -30,7 +30,7 @@ def engines(sizes: Sequence[int], *, only: Sequence[str] | None, json_file: str 
 
 
 def _rows(size: int, only: Sequence[str] | None) -> Iterator[Row]:
-    folder = folder_of(size)
+    folder = read_once(folder_of(size))
     with fhirmedia(folder, port=PORT + 2, log_file=PEER_LOG, environment=_PUBLIC) as database, elasticsearch() as node:
         environment = {**_PUBLIC, "FHIRMEDIA_INDEX": address_of(node)}
         found = filled(folder, node, environment)
