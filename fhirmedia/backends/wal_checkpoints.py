@@ -1,6 +1,7 @@
 """Copying SQLite's write-ahead log back into the database, beside its writers and in pieces."""
 
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ LONG_PAGES = 16_384
 
 MOST_COMMITS = 1_000
 """The log is copied after so many commits at the latest, however little they wrote."""
+
+NEVER = sys.maxsize
 
 
 class WalCheckpoints:
@@ -55,9 +58,10 @@ class WalCheckpoints:
             self._due.set()
         if self._pages > self._long_pages:
             # A log begins anew only when nothing in it is left to be copied, and the thread never sees that while
-            # writers do not rest. What came since it copied is little.
-            self._pages = 0
-            self._copy(writer)
+            # writers do not rest. What came since it copied is little. It may be copying now: then the next commit
+            # finds an end.
+            if self._copy(writer):
+                self._pages = 0
 
     def close(self) -> None:
         """The thread ends; SQLite copies the rest when the last connection to the database is closed."""
@@ -74,12 +78,14 @@ class WalCheckpoints:
             commits = self._commits
             if commits == done:
                 continue
+            self._due_at = NEVER  # what is committed while it copies is of the next piece
             pages = self._copy(self._connection)
             if pages:
                 grown = pages - length if pages > length else pages
-                apart = min(MOST_COMMITS, 1 + self._piece_pages * (commits - done) // grown)
+                # At most twice: a log that began anew meanwhile looks as if it had hardly grown.
+                apart = min(MOST_COMMITS, 2 * apart, 1 + self._piece_pages * (commits - done) // grown)
                 length = self._pages = pages
-            done = commits
+                done = commits
             self._due_at = commits + apart
 
     def _copy(self, connection: sqlite3.Connection) -> int:
