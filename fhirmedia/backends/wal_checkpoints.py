@@ -56,12 +56,10 @@ class WalCheckpoints:
         self._commits += 1
         if self._commits >= self._due_at:
             self._due.set()
-        if self._pages > self._long_pages:
-            # A log begins anew only when nothing in it is left to be copied, and the thread never sees that while
-            # writers do not rest. What came since it copied is little. It may be copying now: then the next commit
-            # finds an end.
-            if self._copy(writer):
-                self._pages = 0
+        # A log begins anew only when nothing in it is left to be copied, and the thread never sees that while writers
+        # do not rest. What came since it copied is little. It may be copying now: then the next commit finds an end.
+        if self._pages > self._long_pages and self._copy(writer):
+            self._pages = 0
 
     def close(self) -> None:
         """The thread ends; SQLite copies the rest when the last connection to the database is closed."""
